@@ -1,0 +1,182 @@
+//! The ledger: all that is expected of one gateway, with a revision.
+//!
+//! ```json
+//! {"schema": "certdrift.dev/ledger/v1", "gateway": "kong", "match": "kong", "revision": 1795478400,
+//!  "published_at": "2026-11-24T00:00:00Z", "entries": [ … ] or "parts": [ … ], "default": { … }}
+//! ```
+use crate::json::{Limits, ParseError};
+use crate::{Fingerprint, HostPattern, Rules, UnixTime};
+
+/// At most so many predecessors are kept per entry, newest first.
+pub const MAX_RETIRING: usize = 8;
+/// A ledger whose JSON is longer than this becomes an index with parts.
+pub const SPLIT_ABOVE: usize = 100 * 1024;
+/// A revision this many seconds ahead of the reader's clock is refused.
+pub const MAX_AHEAD: i64 = 86_400;
+
+/// Rises whenever the content changes, and is never lower than the clock's seconds at that moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(transparent)
+)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Revision(pub u64);
+
+/// All that is expected of one gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ledger {
+    /// Name of the gateway.
+    pub gateway: String,
+    /// Whose wildcard rules hold (`match`).
+    pub rules: Rules,
+    /// See [`Revision`].
+    pub revision: Revision,
+    /// When this revision was written.
+    pub published_at: UnixTime,
+    /// The entries, or the parts that hold them.
+    pub content: Content,
+    /// The gateway's default certificate, served where no host matches.
+    pub default: Option<Expectation>,
+}
+
+/// The entries themselves, or an index of the parts that hold them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Sorted by source.
+    Entries(Vec<Entry>),
+    /// Sorted by name.
+    Parts(Vec<PartRef>),
+}
+
+/// One member of an index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PartRef {
+    /// 1 to 8 characters of `a-z0-9`.
+    pub name: String,
+    /// SHA-256 of the part's bytes.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub sha256: Fingerprint,
+}
+
+/// One part of a ledger: `{"schema": "certdrift.dev/ledger-part/v1", "gateway": "kong", "name": "03", "entries": […]}`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Name of the gateway.
+    pub gateway: String,
+    /// As in the index.
+    pub name: String,
+    /// Sorted by source.
+    pub entries: Vec<Entry>,
+}
+
+/// What one source (a Secret, a file) lets a gateway serve, and for which hosts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Entry {
+    /// `NAMESPACE/SECRET`, or `file:PATH`.
+    pub source: String,
+    /// Sorted; a host stands in one entry only.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
+    pub hosts: Vec<HostPattern>,
+    /// Since when `current` is what it is.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub since: UnixTime,
+    /// Expected now; two members for an RSA + ECDSA pair.
+    pub current: Vec<Expected>,
+    /// Issued, on its way.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub incoming: Vec<Expected>,
+    /// Predecessors, newest first, at most [`MAX_RETIRING`].
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub retiring: Vec<Retiring>,
+}
+
+/// The gateway's default certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Expectation {
+    /// As in [`Entry`].
+    pub source: String,
+    /// As in [`Entry`].
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub current: Vec<Expected>,
+    /// As in [`Entry`].
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub incoming: Vec<Expected>,
+    /// As in [`Entry`].
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub retiring: Vec<Retiring>,
+}
+
+/// A certificate that is expected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Expected {
+    /// Of the leaf.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub sha256: Fingerprint,
+    /// Of the intermediates, in order.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, skip_serializing_if = "Vec::is_empty")
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
+    pub chain: Vec<Fingerprint>,
+    /// End of validity.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub not_after: UnixTime,
+}
+
+/// A predecessor: accepted on connections that began before `until`; later it is what drift of class `previous` serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Retiring {
+    /// Of the leaf.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub sha256: Fingerprint,
+    /// End of its grace.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub until: UnixTime,
+}
+
+impl Ledger {
+    /// Reads a ledger or an index. Unknown fields are ignored; another major schema is refused.
+    ///
+    /// # Errors
+    /// Names the place (`entries[3].current[0].sha256`) and what is wrong with it.
+    pub fn parse(_bytes: &[u8], _limits: &Limits) -> Result<Self, ParseError> {
+        todo!("K")
+    }
+
+    /// The canonical bytes: the same ledger always gives the same.
+    #[cfg(feature = "serde")]
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        todo!("K")
+    }
+}
+
+impl Part {
+    /// Reads one part. See [`Ledger::parse`].
+    ///
+    /// # Errors
+    /// As [`Ledger::parse`].
+    pub fn parse(_bytes: &[u8], _limits: &Limits) -> Result<Self, ParseError> {
+        todo!("K")
+    }
+
+    /// The canonical bytes, whose SHA-256 stands in the index.
+    #[cfg(feature = "serde")]
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        todo!("K")
+    }
+}

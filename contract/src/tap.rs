@@ -1,0 +1,201 @@
+//! What the tap (the nginx include) says of a connection: the variable the filter reads, and the observations of
+//! all workers that the controller reads.
+//!
+//! The variable is one line, written once per connection:
+//!
+//! ```text
+//! v1 KIND BEGAN FINGERPRINT SNI
+//! v1 full 1795478400 3f9c…(64 hex) demo.example.com
+//! v1 resumed 1795478400 - demo.example.com
+//! v1 plain 1795478400 - -
+//! ```
+use crate::{Fingerprint, UnixTime};
+use std::fmt;
+
+/// What kind of connection it is, as far as its certificate goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "lowercase")
+)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Kind {
+    /// A full handshake: the fingerprint is what was served.
+    Full,
+    /// A full handshake that served the gateway's placeholder, self-signed for `localhost`.
+    Placeholder,
+    /// A resumed session: no certificate was presented.
+    Resumed,
+    /// No TLS.
+    Plain,
+    /// TLS, but the certificate could not be had.
+    Unknown,
+}
+
+/// One connection, borrowed from the variable's text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connection<'a> {
+    /// Whether a certificate was presented.
+    pub kind: Kind,
+    /// When the connection began.
+    pub began: UnixTime,
+    /// Present for [`Kind::Full`] and [`Kind::Placeholder`].
+    pub fingerprint: Option<Fingerprint>,
+    /// The server name as the client sent it, unchecked and at most 255 bytes; `None` when it sent none.
+    pub sni: Option<&'a [u8]>,
+}
+
+/// Why a text is not the tap's word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TapError {
+    /// It does not begin with `v1 `: the tap is of another version, or the variable is somebody else's.
+    Version,
+    /// Not five fields.
+    Fields,
+    /// The second field is no kind.
+    Kind,
+    /// The third field is no time in seconds.
+    Began,
+    /// The fourth field is no fingerprint, or is missing where the kind needs one.
+    Fingerprint,
+    /// The server name has over 255 bytes.
+    Sni,
+}
+
+impl TapError {
+    /// In words.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Version => {
+                "it does not begin with \"v1 \": the tap and the filter are of different versions"
+            }
+            Self::Fields => "it does not have five fields",
+            Self::Kind => "its second field is none of full, placeholder, resumed, plain, unknown",
+            Self::Began => "its third field is no time in seconds",
+            Self::Fingerprint => "its fourth field is no fingerprint",
+            Self::Sni => "its server name has over 255 bytes",
+        }
+    }
+}
+
+impl fmt::Display for TapError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::error::Error for TapError {}
+
+impl<'a> Connection<'a> {
+    /// Reads the variable's text; allocates nothing.
+    ///
+    /// # Errors
+    /// Which of its five fields is wrong.
+    pub fn parse(text: &'a [u8]) -> Result<Self, TapError> {
+        let mut fields = text
+            .strip_prefix(b"v1 ")
+            .ok_or(TapError::Version)?
+            .splitn(4, |b| *b == b' ');
+        let (Some(kind), Some(began), Some(fingerprint), Some(sni)) =
+            (fields.next(), fields.next(), fields.next(), fields.next())
+        else {
+            return Err(TapError::Fields);
+        };
+        let kind = match kind {
+            b"full" => Kind::Full,
+            b"placeholder" => Kind::Placeholder,
+            b"resumed" => Kind::Resumed,
+            b"plain" => Kind::Plain,
+            b"unknown" => Kind::Unknown,
+            _ => return Err(TapError::Kind),
+        };
+        if began.is_empty() || began.len() > 12 || !began.iter().all(u8::is_ascii_digit) {
+            return Err(TapError::Began);
+        }
+        let began = began.iter().fold(0i64, |n, digit| {
+            n.saturating_mul(10)
+                .saturating_add(i64::from(digit.wrapping_sub(b'0')))
+        });
+        let fingerprint = match (kind, fingerprint) {
+            (Kind::Full | Kind::Placeholder, text) => {
+                Some(Fingerprint::parse(text).map_err(|_| TapError::Fingerprint)?)
+            }
+            (_, b"-") => None,
+            _ => return Err(TapError::Fingerprint),
+        };
+        if sni.len() > 255 {
+            return Err(TapError::Sni);
+        }
+        let sni = if sni == b"-" { None } else { Some(sni) };
+        Ok(Self {
+            kind,
+            began: UnixTime::from_seconds(began),
+            fingerprint,
+            sni,
+        })
+    }
+}
+
+/// What the tap answers: raw observations of all workers of one pod.
+#[cfg(feature = "serde")]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TapReport {
+    /// `certdrift.dev/tap/v1`
+    pub schema: String,
+    /// The pod's clock when it answered, seconds since 1970.
+    pub now: i64,
+    /// The worker that answered.
+    pub pid: u32,
+    /// All workers that live now.
+    pub workers: Vec<TapWorker>,
+    /// What they served.
+    pub observations: Vec<TapObservation>,
+    /// Observations that found no room in the dictionary, and so are missing above.
+    pub dropped: u64,
+}
+
+/// One worker of the gateway.
+#[cfg(feature = "serde")]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TapWorker {
+    /// Its process id in the pod.
+    pub pid: u32,
+    /// When it started, seconds since 1970.
+    pub started: i64,
+    /// Connections with a full handshake.
+    pub full: u64,
+    /// Connections with a resumed session.
+    pub resumed: u64,
+    /// Connections without TLS.
+    pub plain: u64,
+    /// TLS connections whose certificate could not be had.
+    pub unknown: u64,
+}
+
+/// What one worker served for one host.
+#[cfg(feature = "serde")]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TapObservation {
+    /// The worker.
+    pub pid: u32,
+    /// The server name; `null` when the client sent none.
+    pub host: Option<String>,
+    /// Of the leaf.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub sha256: Fingerprint,
+    /// Self-signed for `localhost`.
+    pub placeholder: bool,
+    /// When it was first seen, seconds since 1970.
+    pub first_seen: i64,
+    /// When it was last seen, seconds since 1970.
+    pub last_seen: i64,
+    /// When the newest connection that was served it began, seconds since 1970.
+    pub began: i64,
+    /// Connections counted.
+    pub count: u64,
+}

@@ -1,0 +1,1 @@
+//! Which hosts of a gateway a stored certificate answers for.

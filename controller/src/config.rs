@@ -1,0 +1,1 @@
+//! The one configuration file (YAML), overridden by flags and `CERTDRIFT_…`.

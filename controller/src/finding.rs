@@ -1,0 +1,78 @@
+//! Findings: what is wrong, on which object, why, and what to do; each with a stable code.
+//!
+//! The same text serves the command line, logs, metrics' documentation and `certdrift explain CODE`. Codes are public
+//! contract: never reused. 1xx source, 2xx publish, 3xx observe, 4xx converge and remedy, 5xx configuration, 6xx filter and tap.
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth knowing.
+    Info,
+    /// Will hurt if left alone.
+    Warning,
+    /// Hurts now.
+    Error,
+}
+
+/// A kind of finding, as the catalogue explains it.
+#[derive(Debug)]
+pub struct Kind {
+    /// `CD-101`
+    pub code: &'static str,
+    /// One line, without the object.
+    pub title: &'static str,
+    /// Why it matters and how it comes about; a paragraph or two.
+    pub why: &'static str,
+    /// What to do about it.
+    pub mend: &'static str,
+    /// Unless the circumstances say otherwise.
+    pub severity: Severity,
+}
+
+/// One finding about one object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// `CD-101`; see [`CATALOGUE`].
+    pub code: String,
+    /// How bad.
+    pub severity: Severity,
+    /// What is wrong, in one line.
+    pub what: String,
+    /// On which object: `file:/etc/tls/demo.pem`, `kong/demo-tls`, `127.0.0.1:8443`.
+    pub object: String,
+    /// Why, with the facts of this case.
+    pub why: String,
+    /// What to do, with the very command where there is one.
+    pub mend: String,
+}
+
+impl Kind {
+    /// A finding of this kind with this case's facts.
+    #[must_use]
+    pub fn on(&self, object: impl Into<String>, why: impl Into<String>) -> Finding {
+        Finding {
+            code: self.code.to_owned(),
+            severity: self.severity,
+            what: self.title.to_owned(),
+            object: object.into(),
+            why: why.into(),
+            mend: self.mend.to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} {} ({}): {}. {}",
+            self.code, self.what, self.object, self.why, self.mend
+        )
+    }
+}
+
+/// All kinds, by code.
+pub const CATALOGUE: &[&Kind] = &[];

@@ -1,0 +1,25 @@
+//! certdrift's controller: knows what each gateway should serve, publishes it, observes what is served, says which
+//! hop broke, and mends it.
+//!
+//! One folder a role; adapters stand beside their trait. `converge` (and what will be `diagnose`) is pure: it never
+//! awaits, reads a clock or touches the network.
+//!
+//! ```text
+//! source ─> binding ─> publish ─> ledger ─> filter, tap
+//!                         └─> observe ─> converge ─> remedy ─> observe (proof)
+//! ```
+#![forbid(unsafe_code)]
+// Clocks and sleeps belong to the rim; the pure folders below deny them again.
+#![allow(clippy::disallowed_methods)]
+
+pub mod binding;
+pub mod cli;
+pub mod config;
+#[deny(clippy::disallowed_methods)]
+pub mod converge;
+pub mod finding;
+pub mod observe;
+pub mod publish;
+pub mod remedy;
+pub mod server;
+pub mod source;

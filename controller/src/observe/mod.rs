@@ -1,0 +1,51 @@
+//! What gateways serve: our own full handshakes, the filter's report, the tap.
+use certdrift_contract::{Evidence, Fingerprint, UnixTime};
+use serde::Serialize;
+
+/// What one endpoint (and, where known, one worker) served for a host, when, and by what evidence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Observation {
+    /// Name of the endpoint, as configured.
+    pub endpoint: String,
+    /// The host as the ledger lists it; `default` for the gateway's default certificate.
+    pub host: String,
+    /// The worker (process id in the pod), where filter or tap tell it.
+    pub worker: Option<String>,
+    /// When it was made.
+    pub at: UnixTime,
+    /// When the connection began; equals `at` for a handshake of ours.
+    pub began: UnixTime,
+    /// How.
+    pub evidence: Evidence,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What came of looking.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "outcome")]
+pub enum Outcome {
+    /// A certificate was presented on a full handshake.
+    Served {
+        /// Of the leaf.
+        leaf: Fingerprint,
+        /// Of the intermediates in the order they were sent; `None` where the evidence does not show them.
+        chain: Option<Vec<Fingerprint>>,
+        /// The gateway's placeholder, self-signed for `localhost`.
+        placeholder: bool,
+        /// When this fingerprint was first seen there for this host.
+        first_seen: UnixTime,
+        /// End of validity, where the evidence shows it.
+        not_after: Option<UnixTime>,
+    },
+    /// Nobody answered, or not in time. Never drift.
+    Unreachable {
+        /// In words.
+        why: String,
+    },
+    /// Somebody answered, but no certificate can be seen this way (protocol too old, resumed session …). Never drift.
+    Unobservable {
+        /// In words.
+        why: String,
+    },
+}

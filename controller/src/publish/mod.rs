@@ -1,0 +1,1 @@
+//! The ledger: built from what is stored and the ledger before, and published.

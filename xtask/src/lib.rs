@@ -1,0 +1,2 @@
+//! All set-up, building, testing, measuring and showing of certdrift, and where its tools are.
+#![forbid(unsafe_code)]
