@@ -18,14 +18,8 @@ pub enum FingerprintError {
 impl fmt::Display for FingerprintError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Length(n) => write!(
-                f,
-                "a fingerprint has 64 lower-case hex digits, this has {n} bytes"
-            ),
-            Self::Digit(at) => write!(
-                f,
-                "a fingerprint has lower-case hex digits only, byte {at} is none"
-            ),
+            Self::Length(n) => write!(f, "a fingerprint has 64 lower-case hex digits, this has {n} bytes"),
+            Self::Digit(at) => write!(f, "a fingerprint has lower-case hex digits only, byte {at} is none"),
         }
     }
 }
@@ -119,9 +113,8 @@ impl fmt::Display for Short {
 
 fn hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     use fmt::Write as _;
-    const DIGITS: [char; 16] = [
-        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
-    ];
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
     for byte in bytes {
         for nibble in [byte >> 4, byte & 15] {
             f.write_char(DIGITS.get(usize::from(nibble)).copied().unwrap_or('0'))?;

@@ -56,14 +56,10 @@ impl fmt::Display for HostError {
             Self::TooLong => write!(f, "the host name has over {MAX_NAME} bytes"),
             Self::EmptyLabel => f.write_str("the host name has an empty label"),
             Self::LabelTooLong => write!(f, "a label of the host name has over {MAX_LABEL} bytes"),
-            Self::NotAscii => {
-                f.write_str("the host name is not ASCII; write it with A-labels (xn--…)")
-            }
+            Self::NotAscii => f.write_str("the host name is not ASCII; write it with A-labels (xn--…)"),
             Self::Byte(b) => write!(f, "the host name has the byte 0x{b:02x}"),
             Self::Hyphen => f.write_str("a label of the host name begins or ends with a hyphen"),
-            Self::Wildcard => {
-                f.write_str("a * stands alone as the first or as the last label, once")
-            }
+            Self::Wildcard => f.write_str("a * stands alone as the first or as the last label, once"),
         }
     }
 }
@@ -197,11 +193,7 @@ fn dns_name(text: &str) -> Result<HostName, HostError> {
         return Err(HostError::EmptyLabel);
     }
     let name = text.parse::<HostName>()?;
-    if name.is_ip() {
-        Err(HostError::Wildcard)
-    } else {
-        Ok(name)
-    }
+    if name.is_ip() { Err(HostError::Wildcard) } else { Ok(name) }
 }
 
 impl From<HostName> for HostPattern {

@@ -18,13 +18,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            bytes: 4 << 20,
-            depth: 16,
-            entries: 50_000,
-            hosts: 10_000,
-            string: 4_096,
-        }
+        Self { bytes: 4 << 20, depth: 16, entries: 50_000, hosts: 10_000, string: 4_096 }
     }
 }
 

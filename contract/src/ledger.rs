@@ -16,11 +16,7 @@ pub const MAX_AHEAD: i64 = 86_400;
 
 /// Rises whenever the content changes, and is never lower than the clock's seconds at that moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(transparent)
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Revision(pub u64);
 
@@ -123,10 +119,7 @@ pub struct Expected {
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub sha256: Fingerprint,
     /// Of the intermediates, in order.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default, skip_serializing_if = "Vec::is_empty")
-    )]
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
     pub chain: Vec<Fingerprint>,
     /// End of validity.

@@ -6,11 +6,7 @@ use crate::host::MAX_NAME;
 
 /// Whose wildcard rules hold; the ledger's `match`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(rename_all = "lowercase")
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Rules {
     /// Exact; `*.parent` for names of three labels or more (one label only); `name.*`; `*`.

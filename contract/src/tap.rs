@@ -14,11 +14,7 @@ use std::fmt;
 
 /// What kind of connection it is, as far as its certificate goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(rename_all = "lowercase")
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Kind {
     /// A full handshake: the fingerprint is what was served.
@@ -94,10 +90,7 @@ impl<'a> Connection<'a> {
     /// # Errors
     /// Which of its five fields is wrong.
     pub fn parse(text: &'a [u8]) -> Result<Self, TapError> {
-        let mut fields = text
-            .strip_prefix(b"v1 ")
-            .ok_or(TapError::Version)?
-            .splitn(4, |b| *b == b' ');
+        let mut fields = text.strip_prefix(b"v1 ").ok_or(TapError::Version)?.splitn(4, |b| *b == b' ');
         let (Some(kind), Some(began), Some(fingerprint), Some(sni)) =
             (fields.next(), fields.next(), fields.next(), fields.next())
         else {
@@ -114,10 +107,9 @@ impl<'a> Connection<'a> {
         if began.is_empty() || began.len() > 12 || !began.iter().all(u8::is_ascii_digit) {
             return Err(TapError::Began);
         }
-        let began = began.iter().fold(0i64, |n, digit| {
-            n.saturating_mul(10)
-                .saturating_add(i64::from(digit.wrapping_sub(b'0')))
-        });
+        let began = began
+            .iter()
+            .fold(0i64, |n, digit| n.saturating_mul(10).saturating_add(i64::from(digit.wrapping_sub(b'0'))));
         let fingerprint = match (kind, fingerprint) {
             (Kind::Full | Kind::Placeholder, text) => {
                 Some(Fingerprint::parse(text).map_err(|_| TapError::Fingerprint)?)
@@ -129,12 +121,7 @@ impl<'a> Connection<'a> {
             return Err(TapError::Sni);
         }
         let sni = if sni == b"-" { None } else { Some(sni) };
-        Ok(Self {
-            kind,
-            began: UnixTime::from_seconds(began),
-            fingerprint,
-            sni,
-        })
+        Ok(Self { kind, began: UnixTime::from_seconds(began), fingerprint, sni })
     }
 }
 

@@ -59,28 +59,8 @@ impl UnixTime {
     /// # Errors
     /// Any other text, or a date that does not exist.
     pub fn parse(text: &[u8]) -> Result<Self, TimeError> {
-        let &[
-            y1,
-            y2,
-            y3,
-            y4,
-            b'-',
-            m1,
-            m2,
-            b'-',
-            d1,
-            d2,
-            b'T',
-            h1,
-            h2,
-            b':',
-            n1,
-            n2,
-            b':',
-            s1,
-            s2,
-            b'Z',
-        ] = text
+        let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2, b'Z'] =
+            text
         else {
             return Err(TimeError);
         };
@@ -90,38 +70,22 @@ impl UnixTime {
                 if !digit.is_ascii_digit() {
                     return Err(TimeError);
                 }
-                n = n
-                    .saturating_mul(10)
-                    .saturating_add(i64::from(digit.wrapping_sub(b'0')));
+                n = n.saturating_mul(10).saturating_add(i64::from(digit.wrapping_sub(b'0')));
             }
             Ok(n)
         };
-        let (year, month, day) = (
-            number(&[y1, y2, y3, y4])?,
-            number(&[m1, m2])?,
-            number(&[d1, d2])?,
-        );
+        let (year, month, day) = (number(&[y1, y2, y3, y4])?, number(&[m1, m2])?, number(&[d1, d2])?);
         let (hour, minute, second) = (number(&[h1, h2])?, number(&[n1, n2])?, number(&[s1, s2])?);
-        if year < 1
-            || !(1..=12).contains(&month)
-            || day < 1
-            || hour > 23
-            || minute > 59
-            || second > 59
-        {
+        if year < 1 || !(1..=12).contains(&month) || day < 1 || hour > 23 || minute > 59 || second > 59 {
             return Err(TimeError);
         }
         let days = days_from_civil(year, month, day);
         if civil_from_days(days) != (year, month, day) {
             return Err(TimeError);
         }
-        let clock = hour
-            .saturating_mul(3600)
-            .saturating_add(minute.saturating_mul(60))
-            .saturating_add(second);
-        Ok(Self::from_seconds(
-            days.saturating_mul(DAY).saturating_add(clock),
-        ))
+        let clock =
+            hour.saturating_mul(3600).saturating_add(minute.saturating_mul(60)).saturating_add(second);
+        Ok(Self::from_seconds(days.saturating_mul(DAY).saturating_add(clock)))
     }
 }
 
@@ -129,46 +93,26 @@ impl fmt::Display for UnixTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (year, month, day) = civil_from_days(self.0.div_euclid(DAY));
         let clock = self.0.rem_euclid(DAY);
-        let (hour, minute, second) = (
-            clock.div_euclid(3600),
-            clock.div_euclid(60).rem_euclid(60),
-            clock.rem_euclid(60),
-        );
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"
-        )
+        let (hour, minute, second) =
+            (clock.div_euclid(3600), clock.div_euclid(60).rem_euclid(60), clock.rem_euclid(60));
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
     }
 }
 
 /// Howard Hinnant's days_from_civil: days since 1970-01-01 of a date of the Gregorian calendar.
 fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let y = if month <= 2 {
-        year.saturating_sub(1)
-    } else {
-        year
-    };
+    let y = if month <= 2 { year.saturating_sub(1) } else { year };
     let era = y.div_euclid(400);
     let yoe = y.rem_euclid(400);
-    let shifted = if month > 2 {
-        month.saturating_sub(3)
-    } else {
-        month.saturating_add(9)
-    };
-    let doy = shifted
-        .saturating_mul(153)
-        .saturating_add(2)
-        .div_euclid(5)
-        .saturating_add(day)
-        .saturating_sub(1);
+    let shifted = if month > 2 { month.saturating_sub(3) } else { month.saturating_add(9) };
+    let doy =
+        shifted.saturating_mul(153).saturating_add(2).div_euclid(5).saturating_add(day).saturating_sub(1);
     let doe = yoe
         .saturating_mul(365)
         .saturating_add(yoe.div_euclid(4))
         .saturating_sub(yoe.div_euclid(100))
         .saturating_add(doy);
-    era.saturating_mul(146_097)
-        .saturating_add(doe)
-        .saturating_sub(719_468)
+    era.saturating_mul(146_097).saturating_add(doe).saturating_sub(719_468)
 }
 
 /// The inverse of [`days_from_civil`]: year, month, day.
@@ -182,22 +126,12 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
         .saturating_sub(doe.div_euclid(146_096))
         .div_euclid(365);
     let doy = doe.saturating_sub(
-        yoe.saturating_mul(365)
-            .saturating_add(yoe.div_euclid(4))
-            .saturating_sub(yoe.div_euclid(100)),
+        yoe.saturating_mul(365).saturating_add(yoe.div_euclid(4)).saturating_sub(yoe.div_euclid(100)),
     );
     let mp = doy.saturating_mul(5).saturating_add(2).div_euclid(153);
-    let day = doy
-        .saturating_sub(mp.saturating_mul(153).saturating_add(2).div_euclid(5))
-        .saturating_add(1);
-    let month = if mp < 10 {
-        mp.saturating_add(3)
-    } else {
-        mp.saturating_sub(9)
-    };
-    let year = yoe
-        .saturating_add(era.saturating_mul(400))
-        .saturating_add(i64::from(month <= 2));
+    let day = doy.saturating_sub(mp.saturating_mul(153).saturating_add(2).div_euclid(5)).saturating_add(1);
+    let month = if mp < 10 { mp.saturating_add(3) } else { mp.saturating_sub(9) };
+    let year = yoe.saturating_add(era.saturating_mul(400)).saturating_add(i64::from(month <= 2));
     (year, month, day)
 }
 

@@ -10,11 +10,7 @@ pub const SKEW_TOLERANCE: i64 = 5;
 
 /// How an observation was made; it always travels with the observation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(rename_all = "lowercase")
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Evidence {
     /// A full TLS handshake of ours.
@@ -48,11 +44,7 @@ impl Evidence {
 
 /// What is served when it is drift.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(rename_all = "lowercase")
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum DriftClass {
     /// A predecessor whose grace is over.
@@ -186,10 +178,7 @@ pub struct Windows {
 
 impl Default for Windows {
     fn default() -> Self {
-        Self {
-            ahead: AHEAD_WINDOW,
-            skew: SKEW_TOLERANCE,
-        }
+        Self { ahead: AHEAD_WINDOW, skew: SKEW_TOLERANCE }
     }
 }
 
@@ -209,11 +198,7 @@ pub fn judge(
     if expecting.incoming.iter().any(is) {
         return Verdict::Incoming;
     }
-    if let Some(retiring) = expecting
-        .retiring
-        .iter()
-        .find(|r| r.sha256 == served.fingerprint)
-    {
+    if let Some(retiring) = expecting.retiring.iter().find(|r| r.sha256 == served.fingerprint) {
         let began_within_grace = served.began.since(retiring.until) < windows.skew;
         return match (began_within_grace, now < retiring.until) {
             (true, true) => Verdict::Retiring,

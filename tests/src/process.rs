@@ -19,11 +19,7 @@ impl Process {
     pub fn start(name: &str, command: &mut Command, folder: &Path) -> std::io::Result<Self> {
         let log = folder.join(format!("{name}.log"));
         let file = std::fs::File::create(&log)?;
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(file.try_clone()?)
-            .stderr(file)
-            .spawn()?;
+        let child = command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).spawn()?;
         Ok(Self { child, log })
     }
 
@@ -45,10 +41,7 @@ impl Process {
 
     /// Sends it a signal.
     pub fn signal(&self, signal: rustix::process::Signal) {
-        if let Some(pid) = i32::try_from(self.child.id())
-            .ok()
-            .and_then(rustix::process::Pid::from_raw)
-        {
+        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw) {
             let _ = rustix::process::kill_process(pid, signal);
         }
     }

@@ -7,11 +7,7 @@ use std::time::{Duration, Instant};
 /// # Panics
 /// When the deadline passes.
 #[track_caller]
-pub fn until<T, E: Debug>(
-    what: &str,
-    patience: Duration,
-    mut look: impl FnMut() -> Result<T, E>,
-) -> T {
+pub fn until<T, E: Debug>(what: &str, patience: Duration, mut look: impl FnMut() -> Result<T, E>) -> T {
     let deadline = Instant::now() + patience;
     loop {
         match look() {
