@@ -5,6 +5,8 @@
 pub const LEDGER_SCHEMA: &str = "certdrift.dev/ledger/v1";
 /// What every ledger schema begins with, whatever its major version.
 pub const LEDGER_SCHEMA_FAMILY: &str = "certdrift.dev/ledger/";
+/// What every schema of a part begins with.
+pub const PART_SCHEMA_FAMILY: &str = "certdrift.dev/ledger-part/";
 /// `schema` of one part of a ledger.
 pub const PART_SCHEMA: &str = "certdrift.dev/ledger-part/v1";
 /// `schema` of the filter's health report.

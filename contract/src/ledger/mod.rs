@@ -4,11 +4,17 @@
 //! {"schema": "certdrift.dev/ledger/v1", "gateway": "kong", "match": "kong", "revision": 1795478400,
 //!  "published_at": "2026-11-24T00:00:00Z", "entries": [ … ] or "parts": [ … ], "default": { … }}
 //! ```
-use crate::json::{Limits, ParseError};
+mod read;
+#[cfg(feature = "serde")]
+mod write;
+
+use crate::verdict::Expecting;
 use crate::{Fingerprint, HostPattern, Rules, UnixTime};
 
 /// At most so many predecessors are kept per entry, newest first.
 pub const MAX_RETIRING: usize = 8;
+/// At most so many parts does one index have.
+pub const MAX_PARTS: usize = 256;
 /// A ledger whose JSON is longer than this becomes an index with parts.
 pub const SPLIT_ABOVE: usize = 100 * 1024;
 /// A revision this many seconds ahead of the reader's clock is refused.
@@ -140,36 +146,50 @@ pub struct Retiring {
     pub until: UnixTime,
 }
 
-impl Ledger {
-    /// Reads a ledger or an index. Unknown fields are ignored; another major schema is refused.
-    ///
-    /// # Errors
-    /// Names the place (`entries[3].current[0].sha256`) and what is wrong with it.
-    pub fn parse(_bytes: &[u8], _limits: &Limits) -> Result<Self, ParseError> {
-        todo!("K")
-    }
-
-    /// The canonical bytes: the same ledger always gives the same.
-    #[cfg(feature = "serde")]
+impl PartRef {
+    /// Whether these bytes are the part that the index means.
     #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        todo!("K")
+    pub fn is(&self, bytes: &[u8]) -> bool {
+        Fingerprint::of(bytes) == self.sha256
+    }
+}
+
+impl Entry {
+    /// What is expected, as the verdict takes it.
+    #[must_use]
+    pub fn expecting(&self) -> Expecting<'_> {
+        Expecting { current: &self.current, incoming: &self.incoming, retiring: &self.retiring }
+    }
+}
+
+impl Expectation {
+    /// What is expected, as the verdict takes it.
+    #[must_use]
+    pub fn expecting(&self) -> Expecting<'_> {
+        Expecting { current: &self.current, incoming: &self.incoming, retiring: &self.retiring }
+    }
+}
+
+impl Ledger {
+    /// Puts entries, hosts and parts into the order in which they are written.
+    pub fn sort(&mut self) {
+        match &mut self.content {
+            Content::Entries(entries) => sort(entries),
+            Content::Parts(parts) => parts.sort_by(|a, b| a.name.cmp(&b.name)),
+        }
     }
 }
 
 impl Part {
-    /// Reads one part. See [`Ledger::parse`].
-    ///
-    /// # Errors
-    /// As [`Ledger::parse`].
-    pub fn parse(_bytes: &[u8], _limits: &Limits) -> Result<Self, ParseError> {
-        todo!("K")
+    /// Puts entries and hosts into the order in which they are written.
+    pub fn sort(&mut self) {
+        sort(&mut self.entries);
     }
+}
 
-    /// The canonical bytes, whose SHA-256 stands in the index.
-    #[cfg(feature = "serde")]
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        todo!("K")
+fn sort(entries: &mut [Entry]) {
+    entries.sort_by(|a, b| a.source.cmp(&b.source));
+    for entry in entries {
+        entry.hosts.sort();
     }
 }

@@ -1,0 +1,71 @@
+//! Writing ledgers and parts: the same one always gives the same bytes.
+use super::{Content, Entry, Expectation, Ledger, Part, PartRef, Revision};
+use crate::names::{LEDGER_SCHEMA, PART_SCHEMA};
+use crate::{Rules, UnixTime};
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct LedgerDocument<'a> {
+    schema: &'static str,
+    gateway: &'a str,
+    r#match: Rules,
+    revision: Revision,
+    published_at: UnixTime,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entries: Option<&'a [Entry]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parts: Option<&'a [PartRef]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default: Option<&'a Expectation>,
+}
+
+#[derive(Serialize)]
+struct PartDocument<'a> {
+    schema: &'static str,
+    gateway: &'a str,
+    name: &'a str,
+    entries: &'a [Entry],
+}
+
+impl Serialize for Ledger {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let (entries, parts) = match &self.content {
+            Content::Entries(entries) => (Some(entries.as_slice()), None),
+            Content::Parts(parts) => (None, Some(parts.as_slice())),
+        };
+        LedgerDocument {
+            schema: LEDGER_SCHEMA,
+            gateway: &self.gateway,
+            r#match: self.rules,
+            revision: self.revision,
+            published_at: self.published_at,
+            entries,
+            parts,
+            default: self.default.as_ref(),
+        }
+        .serialize(to)
+    }
+}
+
+impl Serialize for Part {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        PartDocument { schema: PART_SCHEMA, gateway: &self.gateway, name: &self.name, entries: &self.entries }
+            .serialize(to)
+    }
+}
+
+impl Ledger {
+    /// The bytes that are published. Sorted first ([`Ledger::sort`]), the same ledger always gives the same.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+}
+
+impl Part {
+    /// The bytes that are published, whose SHA-256 stands in the index. See [`Ledger::to_bytes`].
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+}
