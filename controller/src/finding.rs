@@ -71,4 +71,4 @@ impl fmt::Display for Finding {
 }
 
 /// All kinds, by code.
-pub const CATALOGUE: &[&Kind] = &[];
+pub const CATALOGUE: &[&Kind] = &[&crate::cli::man::NOT_WRITTEN, &crate::cli::man::NO_SUCH_PAGE];

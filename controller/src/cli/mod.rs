@@ -1,7 +1,170 @@
-//! The command line.
+//! The command line: what the user typed, in; a verdict, its evidence and what to do about it, out.
+//!
+//! stdout is data, stderr is talk. A subcommand is a file here with `Args` (clap) and
+//! `run(&Args, &Output) -> Result<Exit, Failure>`; it is mounted by a variant of [`args::Command`].
+pub mod args;
+pub mod completion;
+pub mod explain;
+pub mod man;
+pub mod output;
+pub mod table;
 
-/// Runs the command line and gives its exit code: 0 good, 1 drift or invalid, 2 could not tell, 64 bad usage.
+use args::{Cli, Command};
+use clap::{CommandFactory as _, FromArgMatches as _};
+use output::Output;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use crate::finding::Finding;
+
+/// The exit codes: a contract, printed in `--help`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: all is as expected.
+    Good,
+    /// 1: drift, or invalid.
+    Drift,
+    /// 2: could not tell; never passes as good.
+    Unknown,
+    /// 64 (`EX_USAGE` of sysexits.h): the command line or the configuration is wrong.
+    Usage,
+}
+
+impl Exit {
+    /// As the shell sees it.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Good => 0,
+            Self::Drift => 1,
+            Self::Unknown => 2,
+            Self::Usage => 64,
+        }
+    }
+
+    /// Of several: any 1 wins over 2, and 2 over 0.
+    #[must_use]
+    pub const fn worse(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Usage, _) | (_, Self::Usage) => Self::Usage,
+            (Self::Drift, _) | (_, Self::Drift) => Self::Drift,
+            (Self::Unknown, _) | (_, Self::Unknown) => Self::Unknown,
+            (Self::Good, Self::Good) => Self::Good,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// Why a subcommand came to no answer: findings for stderr, and the exit code.
+#[derive(Debug)]
+pub struct Failure {
+    /// What the shell gets.
+    pub exit: Exit,
+    /// Told on stderr, in this order.
+    pub findings: Vec<Finding>,
+}
+
+impl Failure {
+    /// One finding that keeps the command from answering: exit 2.
+    #[must_use]
+    pub fn unknown(finding: Finding) -> Self {
+        Self { exit: Exit::Unknown, findings: vec![finding] }
+    }
+
+    /// One finding that the user mends by typing or configuring something else: exit 64.
+    #[must_use]
+    pub fn usage(finding: Finding) -> Self {
+        Self { exit: Exit::Usage, findings: vec![finding] }
+    }
+}
+
+/// stdout or stderr went away (`| head`): nobody is left to tell.
+impl From<std::io::Error> for Failure {
+    fn from(_: std::io::Error) -> Self {
+        Self { exit: Exit::Unknown, findings: Vec::new() }
+    }
+}
+
+/// Runs the command line of this process and gives its exit code.
 #[must_use]
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::from(64)
+pub fn main() -> ExitCode {
+    run(std::env::args_os().collect()).into()
+}
+
+/// Runs one command line; the first argument is the program's name.
+#[must_use]
+pub fn run(argv: Vec<OsString>) -> Exit {
+    let color = output::color_of(&argv);
+    let mut command = root(&argv).color(color);
+    let cli = match command.try_get_matches_from_mut(argv).and_then(|m| Cli::from_arg_matches(&m)) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            // clap's own code for a typo is 2, which would read as "could not tell".
+            return if error.use_stderr() { Exit::Usage } else { Exit::Good };
+        }
+    };
+    let out = Output::new(&cli.output);
+    match dispatch(&cli, &out) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            for finding in &failure.findings {
+                let _ = out.tell(finding);
+            }
+            failure.exit
+        }
+    }
+}
+
+/// The clap command; called `kubectl certdrift` when the binary is named as a kubectl plugin.
+#[must_use]
+pub fn root(argv: &[OsString]) -> clap::Command {
+    let stem = argv.first().and_then(|a| std::path::Path::new(a).file_stem()).and_then(|s| s.to_str());
+    match stem {
+        Some("kubectl-certdrift" | "kubectl_certdrift") => Cli::command().bin_name("kubectl certdrift"),
+        _ => Cli::command().bin_name("certdrift"),
+    }
+}
+
+fn dispatch(cli: &Cli, out: &Output) -> Result<Exit, Failure> {
+    match &cli.command {
+        None => {
+            out.text(args::WELCOME)?;
+            Ok(Exit::Good)
+        }
+        Some(Command::Explain(args)) => explain::run(args, out),
+        Some(Command::Completion(args)) => completion::run(args, out),
+        Some(Command::Man(args)) => man::run(args, out),
+    }
+}
+
+/// Runs a future to its end on this thread, the only one.
+///
+/// # Errors
+/// The runtime cannot be made (no file descriptors left).
+pub fn block_on<F: Future>(future: F) -> std::io::Result<F::Output> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        root(&[]).debug_assert();
+    }
+
+    #[test]
+    fn of_several_addresses_drift_wins_over_could_not_tell_and_that_over_good() {
+        assert_eq!(Exit::Good.worse(Exit::Unknown), Exit::Unknown);
+        assert_eq!(Exit::Drift.worse(Exit::Unknown), Exit::Drift);
+        assert_eq!(Exit::Unknown.worse(Exit::Drift), Exit::Drift);
+        assert_eq!(Exit::Good.worse(Exit::Good), Exit::Good);
+    }
 }

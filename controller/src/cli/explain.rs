@@ -1,0 +1,110 @@
+//! `certdrift explain CODE`: what a code means, why it comes about, what to do; offline.
+use super::output::{BOLD, Marks, Output, View};
+use super::table::{Cell, Table};
+use super::{Exit, Failure};
+use crate::finding::{CATALOGUE, Kind};
+use serde::Serialize;
+use std::io::{self, Write};
+
+/// Typed after `explain`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The code, CD-101 or just 101; without one, all are listed
+    #[arg(value_name = "CODE", value_parser = known)]
+    code: Option<&'static Kind>,
+}
+
+fn known(text: &str) -> Result<&'static Kind, String> {
+    let digits = text.trim_start_matches(['c', 'C', 'd', 'D', '-']);
+    CATALOGUE
+        .iter()
+        .copied()
+        .find(|kind| kind.code.strip_prefix("CD-") == Some(digits))
+        .ok_or_else(|| "no such code; `certdrift explain` lists them all".to_owned())
+}
+
+#[derive(Serialize)]
+struct Explained {
+    codes: Vec<Code>,
+}
+
+#[derive(Serialize)]
+struct Code {
+    code: &'static str,
+    severity: crate::finding::Severity,
+    title: &'static str,
+    why: &'static str,
+    mend: &'static str,
+}
+
+impl From<&Kind> for Code {
+    fn from(kind: &Kind) -> Self {
+        Self { code: kind.code, severity: kind.severity, title: kind.title, why: kind.why, mend: kind.mend }
+    }
+}
+
+impl View for Explained {
+    const SCHEMA: &'static str = "certdrift.dev/codes/v1";
+
+    fn human(&self, to: &mut dyn Write, _wide: bool, _marks: Marks) -> io::Result<()> {
+        if let [code] = self.codes.as_slice() {
+            writeln!(to, "{BOLD}{}{BOLD:#} {}", code.code, code.title)?;
+            writeln!(to, "\n{}\n\nWhat to do: {}", code.why, code.mend)?;
+            return Ok(());
+        }
+        let mut table = Table::new(&["CODE", "MEANS"]);
+        for code in &self.codes {
+            table.row([Cell::from(code.code), code.title.into()]);
+        }
+        table.write(to)
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.codes.iter().map(|c| c.code.to_owned()).collect()
+    }
+
+    fn short(&self) -> Vec<String> {
+        self.codes.iter().map(|c| format!("{} {}", c.code, c.title)).collect()
+    }
+}
+
+/// Explains.
+///
+/// # Errors
+/// stdout is gone.
+pub fn run(args: &Args, out: &Output) -> Result<Exit, Failure> {
+    let codes = match args.code {
+        Some(kind) => vec![kind.into()],
+        None => CATALOGUE.iter().map(|kind| Code::from(*kind)).collect(),
+    };
+    out.show(&Explained { codes })?;
+    Ok(Exit::Good)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_sorted_and_complete() {
+        for pair in CATALOGUE.windows(2) {
+            assert!(pair[0].code < pair[1].code, "{} stands before {}", pair[0].code, pair[1].code);
+        }
+        for kind in CATALOGUE {
+            let digits = kind.code.strip_prefix("CD-").unwrap();
+            assert!(digits.len() == 3 && digits.bytes().all(|b| b.is_ascii_digit()), "{}", kind.code);
+            assert!(!kind.title.is_empty() && !kind.why.is_empty() && !kind.mend.is_empty(), "{}", kind.code);
+        }
+    }
+
+    #[test]
+    fn a_code_is_found_in_any_spelling() {
+        for kind in CATALOGUE {
+            let digits = kind.code.strip_prefix("CD-").unwrap();
+            for text in [kind.code.to_owned(), kind.code.to_lowercase(), digits.to_owned()] {
+                assert_eq!(known(&text).unwrap().code, kind.code);
+            }
+        }
+        assert!(known("CD-999").is_err());
+    }
+}

@@ -1,0 +1,255 @@
+//! How answers look: formats, colour, marks. Data goes to stdout, talk to stderr.
+use super::args::{Color, Format, OutputArgs};
+use crate::finding::{Finding, Severity};
+use anstream::AutoStream;
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+use std::ffi::OsString;
+use std::io::{self, Write};
+
+/// Good news.
+pub const GREEN: Style = AnsiColor::Green.on_default();
+/// Hurts now.
+pub const RED: Style = AnsiColor::Red.on_default().bold();
+/// Will hurt if left alone, or could not be told.
+pub const YELLOW: Style = AnsiColor::Yellow.on_default();
+/// Headings.
+pub const BOLD: Style = Style::new().bold();
+/// Asides.
+pub const DIM: Style = Style::new().dimmed();
+
+/// One-character verdicts; ASCII where the locale is not UTF-8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Marks {
+    /// As it should be.
+    pub good: &'static str,
+    /// Not as it should be.
+    pub bad: &'static str,
+    /// Could not be told.
+    pub unknown: &'static str,
+    /// Does not apply.
+    pub none: &'static str,
+}
+
+impl Marks {
+    /// For a UTF-8 terminal.
+    pub const UNICODE: Self = Self { good: "✓", bad: "✗", unknown: "?", none: "–" };
+    /// For any other.
+    pub const ASCII: Self = Self { good: "+", bad: "x", unknown: "?", none: "-" };
+}
+
+/// An answer that can be shown in every format.
+pub trait View: Serialize {
+    /// `schema` of the JSON form: `certdrift.dev/NAME/v1`.
+    const SCHEMA: &'static str;
+
+    /// For people: verdict first, then evidence, then the command that mends. Styles may be written always; they are taken off where they are not wanted.
+    ///
+    /// # Errors
+    /// `to` cannot be written.
+    fn human(&self, to: &mut dyn Write, wide: bool, marks: Marks) -> io::Result<()>;
+
+    /// For `-o name`: one a line.
+    fn names(&self) -> Vec<String>;
+
+    /// For `-o short`: one line a thing that is wrong.
+    fn short(&self) -> Vec<String>;
+}
+
+#[derive(Serialize)]
+struct Tagged<'a, V> {
+    schema: &'static str,
+    #[serde(flatten)]
+    view: &'a V,
+}
+
+/// How answers look in this run.
+#[derive(Clone, Copy, Debug)]
+pub struct Output {
+    /// Of the answer on stdout.
+    pub format: Format,
+    /// What marks to use.
+    pub marks: Marks,
+    color: Color,
+}
+
+impl Output {
+    /// As the flags and the environment say.
+    #[must_use]
+    pub fn new(args: &OutputArgs) -> Self {
+        let utf8 = utf8_locale(|name| std::env::var(name).ok());
+        Self {
+            format: args.format,
+            marks: if utf8 { Marks::UNICODE } else { Marks::ASCII },
+            color: args.color,
+        }
+    }
+
+    /// stdout; takes styles off where they are not wanted.
+    #[must_use]
+    pub fn stdout(&self) -> AutoStream<io::StdoutLock<'static>> {
+        stream(io::stdout().lock(), self.color)
+    }
+
+    /// stderr; takes styles off where they are not wanted.
+    #[must_use]
+    pub fn stderr(&self) -> AutoStream<io::StderrLock<'static>> {
+        stream(io::stderr().lock(), self.color)
+    }
+
+    /// Writes a text to stdout as it is.
+    ///
+    /// # Errors
+    /// stdout is gone.
+    pub fn text(&self, text: &str) -> io::Result<()> {
+        let mut out = self.stdout();
+        out.write_all(text.as_bytes())?;
+        out.flush()
+    }
+
+    /// Shows an answer in the format that was asked for.
+    ///
+    /// # Errors
+    /// stdout is gone.
+    pub fn show<V: View>(&self, view: &V) -> io::Result<()> {
+        let mut out = self.stdout();
+        self.write(view, &mut out)?;
+        out.flush()
+    }
+
+    /// Writes an answer in the format that was asked for.
+    ///
+    /// # Errors
+    /// `to` cannot be written.
+    pub fn write<V: View>(&self, view: &V, to: &mut dyn Write) -> io::Result<()> {
+        let tagged = Tagged { schema: V::SCHEMA, view };
+        let lines = |to: &mut dyn Write, lines: Vec<String>| -> io::Result<()> {
+            lines.iter().try_for_each(|line| writeln!(to, "{line}"))
+        };
+        match self.format {
+            Format::Table => view.human(to, false, self.marks),
+            Format::Wide => view.human(to, true, self.marks),
+            Format::Json => {
+                serde_json::to_writer_pretty(&mut *to, &tagged)?;
+                writeln!(to)
+            }
+            Format::Yaml => {
+                let text = serde_saphyr::to_string(&tagged).map_err(io::Error::other)?;
+                to.write_all(text.as_bytes())
+            }
+            Format::Name => lines(to, view.names()),
+            Format::Short => lines(to, view.short()),
+        }
+    }
+
+    /// Tells a finding on stderr, in its four parts.
+    ///
+    /// # Errors
+    /// stderr is gone.
+    pub fn tell(&self, finding: &Finding) -> io::Result<()> {
+        let mut err = self.stderr();
+        write_finding(&mut err, finding)?;
+        err.flush()
+    }
+}
+
+/// A finding for people: what and on which object, why, and what to do.
+///
+/// # Errors
+/// `to` cannot be written.
+pub fn write_finding(to: &mut dyn Write, finding: &Finding) -> io::Result<()> {
+    let (word, style) = match finding.severity {
+        Severity::Error => ("error", RED),
+        Severity::Warning => ("warning", YELLOW),
+        Severity::Info => ("note", BOLD),
+    };
+    writeln!(to, "{style}{word}{style:#} {}: {}: {}", finding.code, finding.object, finding.what)?;
+    if !finding.why.is_empty() {
+        writeln!(to, "  why: {}", finding.why)?;
+    }
+    if !finding.mend.is_empty() {
+        writeln!(to, "  do:  {}", finding.mend)?;
+    }
+    Ok(())
+}
+
+fn stream<S: anstream::stream::RawStream>(raw: S, color: Color) -> AutoStream<S> {
+    match color {
+        Color::Auto => AutoStream::auto(raw),
+        Color::Always => AutoStream::always(raw),
+        Color::Never => AutoStream::never(raw),
+    }
+}
+
+/// Whether the locale is UTF-8: the first of LC_ALL, LC_CTYPE, LANG that says anything.
+fn utf8_locale(env: impl Fn(&str) -> Option<String>) -> bool {
+    ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(env).find(|v| !v.is_empty()).is_some_and(|v| {
+        let v = v.to_ascii_lowercase();
+        v.contains("utf-8") || v.contains("utf8")
+    })
+}
+
+/// `--color` as typed, before clap has read the line: clap's own messages heed it too.
+pub(super) fn color_of(argv: &[OsString]) -> clap::ColorChoice {
+    let mut args = argv.iter().filter_map(|a| a.to_str());
+    while let Some(arg) = args.next() {
+        let value = match arg.strip_prefix("--color") {
+            Some("") => args.next(),
+            Some(rest) => rest.strip_prefix('='),
+            None => continue,
+        };
+        return match value {
+            Some("always") => clap::ColorChoice::Always,
+            Some("never") => clap::ColorChoice::Never,
+            _ => clap::ColorChoice::Auto,
+        };
+    }
+    clap::ColorChoice::Auto
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_locale_variable_that_says_anything_decides() {
+        let env = |pairs: &'static [(&str, &str)]| {
+            move |name: &str| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned())
+        };
+        assert!(utf8_locale(env(&[("LANG", "en_US.UTF-8")])));
+        assert!(utf8_locale(env(&[("LC_ALL", ""), ("LC_CTYPE", "C.utf8")])));
+        assert!(!utf8_locale(env(&[("LC_ALL", "C"), ("LANG", "en_US.UTF-8")])));
+        assert!(!utf8_locale(env(&[])));
+    }
+
+    #[test]
+    fn the_json_form_begins_with_its_schema() {
+        #[derive(Serialize)]
+        struct Answer {
+            hosts: u8,
+        }
+        impl View for Answer {
+            const SCHEMA: &'static str = "certdrift.dev/answer/v1";
+            fn human(&self, to: &mut dyn Write, _: bool, _: Marks) -> io::Result<()> {
+                writeln!(to, "{} hosts", self.hosts)
+            }
+            fn names(&self) -> Vec<String> {
+                vec!["a".to_owned()]
+            }
+            fn short(&self) -> Vec<String> {
+                Vec::new()
+            }
+        }
+        let shown = |format| {
+            let mut text = Vec::new();
+            let out = Output { format, marks: Marks::ASCII, color: Color::Never };
+            out.write(&Answer { hosts: 1 }, &mut text).unwrap();
+            String::from_utf8(text).unwrap()
+        };
+        assert_eq!(shown(Format::Json), "{\n  \"schema\": \"certdrift.dev/answer/v1\",\n  \"hosts\": 1\n}\n");
+        assert_eq!(shown(Format::Yaml), "schema: certdrift.dev/answer/v1\nhosts: 1\n");
+        assert_eq!(shown(Format::Name), "a\n");
+        assert_eq!(shown(Format::Short), "");
+        assert_eq!(shown(Format::Wide), "1 hosts\n");
+    }
+}
