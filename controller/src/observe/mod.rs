@@ -1,6 +1,12 @@
 //! What gateways serve: our own full handshakes, the filter's report, the tap.
+use crate::source::KeyFamily;
 use certdrift_contract::{Evidence, Fingerprint, UnixTime};
 use serde::Serialize;
+
+pub mod http;
+pub mod proxy_protocol;
+pub mod tls;
+pub mod verifier;
 
 /// What one endpoint (and, where known, one worker) served for a host, when, and by what evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -9,6 +15,8 @@ pub struct Observation {
     pub endpoint: String,
     /// The host as the ledger lists it; `default` for the gateway's default certificate.
     pub host: String,
+    /// The signature family that was asked for, where one was: a pair is looked at member by member, and a match of one says nothing of the other.
+    pub family: Option<KeyFamily>,
     /// The worker (process id in the pod), where filter or tap tell it.
     pub worker: Option<String>,
     /// When it was made.
@@ -45,6 +53,11 @@ pub enum Outcome {
     },
     /// Somebody answered, but no certificate can be seen this way (protocol too old, resumed session …). Never drift.
     Unobservable {
+        /// In words.
+        why: String,
+    },
+    /// The endpoint speaks TLS and serves the host, but no certificate of the family asked for: half of a pair is missing. No fingerprint was seen, so it is never drift; it is a finding.
+    FamilyNotServed {
         /// In words.
         why: String,
     },
