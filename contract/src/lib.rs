@@ -14,6 +14,8 @@ pub mod ledger;
 pub mod matching;
 pub mod names;
 pub mod report;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod tap;
 pub mod time;
 pub mod verdict;

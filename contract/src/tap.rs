@@ -173,7 +173,6 @@ pub struct TapObservation {
     /// The server name; `null` when the client sent none.
     pub host: Option<String>,
     /// Of the leaf.
-    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub sha256: Fingerprint,
     /// Self-signed for `localhost`.
     pub placeholder: bool,

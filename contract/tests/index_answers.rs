@@ -3,6 +3,8 @@ use certdrift_contract::index::Index;
 use certdrift_contract::ledger::{Content, Entry, Expectation, Expected, Ledger, Part, PartRef, Revision};
 use certdrift_contract::verdict::Known;
 use certdrift_contract::{Fingerprint, Rules, UnixTime};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 fn fingerprint(n: u8) -> Fingerprint {
     Fingerprint::from_digest([n; 32])

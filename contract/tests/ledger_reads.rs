@@ -1,6 +1,8 @@
 //! A ledger is read whole or refused with the place that is wrong; what is written is read back the same.
 use certdrift_contract::json::Limits;
 use certdrift_contract::ledger::{Content, Ledger, Part};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const GOOD: &str = r#"{"schema": "certdrift.dev/ledger/v1", "gateway": "kong", "match": "kong", "revision": 1795478400, "published_at": "2026-11-24T00:00:00Z",
  "entries": [{"source": "kong/demo-tls", "hosts": ["demo.example.com", "*.demo.example.com"], "since": "2026-11-23T23:59:58Z",

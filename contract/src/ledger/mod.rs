@@ -6,7 +6,7 @@
 //! ```
 mod read;
 #[cfg(feature = "serde")]
-mod write;
+pub(crate) mod write;
 
 use crate::verdict::Expecting;
 use crate::{Fingerprint, HostPattern, Rules, UnixTime};
@@ -60,7 +60,6 @@ pub struct PartRef {
     /// 1 to 8 characters of `a-z0-9`.
     pub name: String,
     /// SHA-256 of the part's bytes.
-    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub sha256: Fingerprint,
 }
 
@@ -83,10 +82,8 @@ pub struct Entry {
     /// `NAMESPACE/SECRET`, or `file:PATH`.
     pub source: String,
     /// Sorted; a host stands in one entry only.
-    #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
     pub hosts: Vec<HostPattern>,
     /// Since when `current` is what it is.
-    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub since: UnixTime,
     /// Expected now; two members for an RSA + ECDSA pair.
     pub current: Vec<Expected>,
@@ -122,14 +119,11 @@ pub struct Expectation {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Expected {
     /// Of the leaf.
-    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub sha256: Fingerprint,
     /// Of the intermediates, in order.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
-    #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
     pub chain: Vec<Fingerprint>,
     /// End of validity.
-    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub not_after: UnixTime,
 }
 
@@ -139,10 +133,8 @@ pub struct Expected {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Retiring {
     /// Of the leaf.
-    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub sha256: Fingerprint,
     /// End of its grace.
-    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub until: UnixTime,
 }
 

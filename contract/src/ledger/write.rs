@@ -4,12 +4,19 @@ use crate::names::{LEDGER_SCHEMA, PART_SCHEMA};
 use crate::{Rules, UnixTime};
 use serde::Serialize;
 
+/// All that is expected of one gateway: entries, or an index of the parts that hold them.
 #[derive(Serialize)]
-struct LedgerDocument<'a> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct LedgerDocument<'a> {
+    /// `certdrift.dev/ledger/v1`
     schema: &'static str,
+    /// Name of the gateway.
     gateway: &'a str,
+    /// Whose wildcard rules hold.
     r#match: Rules,
+    /// Rises whenever the content changes, and is never lower than the clock's seconds at that moment.
     revision: Revision,
+    /// When this revision was written.
     published_at: UnixTime,
     #[serde(skip_serializing_if = "Option::is_none")]
     entries: Option<&'a [Entry]>,
@@ -19,8 +26,10 @@ struct LedgerDocument<'a> {
     default: Option<&'a Expectation>,
 }
 
+/// One part of a ledger.
 #[derive(Serialize)]
-struct PartDocument<'a> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct PartDocument<'a> {
     schema: &'static str,
     gateway: &'a str,
     name: &'a str,
