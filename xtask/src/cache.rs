@@ -35,7 +35,15 @@ pub fn lock(name: &str) -> Result<File> {
             folder.display()
         )
     })?;
-    let file = File::create(folder.join(format!(".{name}.lock")))?;
+    lock_file(&folder.join(format!(".{name}.lock")))
+}
+
+/// Holds the lock `file` until it is dropped, also when the process dies. Waits for whoever has it.
+///
+/// # Errors
+/// The file cannot be made.
+pub fn lock_file(file: &Path) -> Result<File> {
+    let file = File::create(file).with_context(|| format!("cannot make the lock {}", file.display()))?;
     file.lock()?;
     Ok(file)
 }

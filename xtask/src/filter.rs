@@ -2,14 +2,14 @@
 use crate::progress::{Step, quietly};
 use crate::tools::{self, Tool};
 use crate::{cache, wasm32, workspace};
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// `-Oz` and nothing that adds features: the module uses what rustc emits for the target by default, which
 /// Wasmtime 26 (Kong), V8 (Envoy) and ngx_wasm_module all take.
-const OPTIONS: &[&str] = &["-Oz", "--all-features", "--strip-debug", "--strip-producers"];
+const OPTIONS: &[&str] = &["-Oz", "--strip-debug", "--strip-producers"];
 
 /// The filter's files.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ pub fn build() -> Result<Filter> {
     fs::create_dir_all(&folder)?;
     let wasm = folder.join("certdrift.wasm");
     let meta = folder.join("certdrift.meta.json");
-    let _held = cache::lock("filter")?;
+    let _held = cache::lock_file(&folder.join(".lock"))?;
 
     // One module is made from one input by one tool with one set of options: if all that is as it was, so is the module.
     let stamp = folder.join(".made-from");
@@ -58,9 +58,8 @@ pub fn build() -> Result<Filter> {
 }
 
 fn copy_if_changed(from: &Path, to: &Path) -> Result<()> {
-    let Ok(bytes) = fs::read(from) else {
-        bail!("{} is missing: Kong needs it to accept a configuration", from.display());
-    };
+    let bytes = fs::read(from)
+        .with_context(|| format!("{}: Kong needs it to accept a configuration", from.display()))?;
     if fs::read(to).is_ok_and(|was| was == bytes) {
         return Ok(());
     }

@@ -8,8 +8,11 @@
 
 pub mod build;
 pub mod cache;
+pub mod ci;
 pub mod filter;
 pub mod progress;
+pub mod steps;
+pub mod test;
 pub mod tools;
 pub mod wasm32;
 pub mod workspace;

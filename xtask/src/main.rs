@@ -7,8 +7,12 @@ use std::process::ExitCode;
 /// A command: its name, what `cargo xtask` says of it, and what it does with the arguments after its name.
 type Command = (&'static str, &'static str, fn(&[String]) -> Result<()>);
 
-const COMMANDS: &[Command] =
-    &[("filter", "build the filter: target/filter/certdrift.wasm and certdrift.meta.json", filter)];
+const COMMANDS: &[Command] = &[
+    ("test", "run all tests, in real gateways; --long for the long random ones", xtask::test::run),
+    ("filter", "build the filter: target/filter/certdrift.wasm and certdrift.meta.json", filter),
+    ("ci", "check formatting, lints, documentation and dependencies", xtask::ci::run),
+    ("clean", "remove target/filter; --cache for the installed tools too", clean),
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -40,5 +44,19 @@ fn list() {
 fn filter(_: &[String]) -> Result<()> {
     let built = xtask::filter::build()?;
     println!("{}  {}", built.sha256, built.wasm.display());
+    Ok(())
+}
+
+fn clean(arguments: &[String]) -> Result<()> {
+    let mut folders = vec![xtask::workspace::target().join("filter")];
+    if arguments.iter().any(|argument| argument == "--cache") {
+        folders.push(xtask::cache::folder());
+    }
+    for folder in folders {
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder)?;
+            println!("removed {}", folder.display());
+        }
+    }
     Ok(())
 }

@@ -94,6 +94,17 @@ pub fn cargo(subcommand: &str) -> Result<Command> {
     Ok(command)
 }
 
+/// `cargo clippy` for the target, where the target is of the toolchain that clippy belongs to.
+///
+/// # Errors
+/// The target is not there and cannot be installed.
+pub fn clippy() -> Result<Option<Command>> {
+    Ok(match how()? {
+        How::Target => Some(cargo("clippy")?),
+        How::Debian { .. } => None,
+    })
+}
+
 /// Compiles `package` (a `cdylib`) with the profile `wasm` and gives the path of its module.
 ///
 /// # Errors

@@ -33,6 +33,7 @@ pub(super) fn compiled(source: &Crate) -> Result<PathBuf> {
         let mut install = workspace::cargo();
         install
             .env("CARGO_TARGET_DIR", work.join("build"))
+            .env("CARGO_PROFILE_DEV_DEBUG", "0")
             .args(["install", "--quiet", "--debug", "--no-default-features", "--no-track", "--bin", program])
             .args(["--version", version, name, "--root"])
             .arg(work);
