@@ -71,4 +71,13 @@ impl fmt::Display for Finding {
 }
 
 /// All kinds, by code.
-pub const CATALOGUE: &[&Kind] = &[&crate::cli::man::NOT_WRITTEN, &crate::cli::man::NO_SUCH_PAGE];
+pub const CATALOGUE: &[&Kind] = &[
+    &crate::config::findings::UNREADABLE,
+    &crate::config::findings::NOT_UNDERSTOOD,
+    &crate::config::findings::UNKNOWN_KEY,
+    &crate::config::findings::CONTRADICTION,
+    &crate::config::findings::OVERRIDE,
+    &crate::config::findings::TOKEN,
+    &crate::cli::man::NOT_WRITTEN,
+    &crate::cli::man::NO_SUCH_PAGE,
+];

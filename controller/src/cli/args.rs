@@ -77,6 +77,8 @@ pub enum Color {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Check a configuration, print its schema, or an example
+    Config(super::config::Args),
     /// Explain a code such as CD-101; without one, list them all
     Explain(super::explain::Args),
     /// Print the completion for a shell

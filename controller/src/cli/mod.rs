@@ -4,6 +4,7 @@
 //! `run(&Args, &Output) -> Result<Exit, Failure>`; it is mounted by a variant of [`args::Command`].
 pub mod args;
 pub mod completion;
+pub mod config;
 pub mod explain;
 pub mod man;
 pub mod output;
@@ -137,6 +138,7 @@ fn dispatch(cli: &Cli, out: &Output) -> Result<Exit, Failure> {
             out.text(args::WELCOME)?;
             Ok(Exit::Good)
         }
+        Some(Command::Config(args)) => config::run(args, out),
         Some(Command::Explain(args)) => explain::run(args, out),
         Some(Command::Completion(args)) => completion::run(args, out),
         Some(Command::Man(args)) => man::run(args, out),

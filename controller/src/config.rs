@@ -1,1 +1,0 @@
-//! The one configuration file (YAML), overridden by flags and `CERTDRIFT_…`.
