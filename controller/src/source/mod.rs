@@ -1,4 +1,18 @@
 //! Where certificates are stored: reads them, checks them, never keeps a private key.
+//!
+//! ```text
+//! directory (I/O) ─> layout ─> reading (faults of a file) ─> check (now) ─> inventory (last good) ─> binding
+//! ```
+pub mod check;
+pub mod directory;
+pub mod findings;
+pub mod inventory;
+pub mod key;
+pub mod layout;
+pub mod names;
+pub mod pem;
+pub mod reading;
+
 use certdrift_contract::{Fingerprint, HostPattern, UnixTime};
 use serde::{Deserialize, Serialize};
 
