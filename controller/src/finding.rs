@@ -2,6 +2,7 @@
 //!
 //! The same text serves the command line, logs, metrics' documentation and `certdrift explain CODE`. Codes are public
 //! contract: never reused. 1xx source, 2xx publish, 3xx observe, 4xx converge and remedy, 5xx configuration, 6xx filter and tap.
+use crate::source::findings as source;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -72,6 +73,37 @@ impl fmt::Display for Finding {
 
 /// All kinds, by code.
 pub const CATALOGUE: &[&Kind] = &[
+    &source::TORN,
+    &source::NO_CERTIFICATE,
+    &source::KEY_MISMATCH,
+    &source::KEY_FIRST,
+    &source::EXPIRED,
+    &source::NOT_YET_VALID,
+    &source::CHAIN_ORDER,
+    &source::NO_NAMES,
+    &source::CA_LEAF,
+    &source::CA_SELF_SIGNED,
+    &source::PLACEHOLDER,
+    &source::UNREADABLE,
+    &source::TOO_LARGE,
+    &source::VANISHED,
+    &source::SHADOWED,
+    &source::NOT_COVERED,
+    &source::BAD_NAME,
+    &source::KEY_FAMILY,
+    &source::FAMILY_TWICE,
+    &source::DIRECTORY,
+    &source::NOT_WATCHED,
+    &source::PAIR_NAMES,
+    &source::NO_SUCH_SOURCE,
+    &crate::publish::findings::NOT_WRITTEN,
+    &crate::publish::findings::PUT_RIGHT,
+    &crate::publish::findings::DAMAGED,
+    &crate::publish::findings::REVISION_AHEAD,
+    &crate::publish::findings::TOO_LARGE,
+    &crate::publish::findings::INVALID,
+    &crate::publish::findings::STALE_CURRENT,
+    &crate::publish::findings::NOT_READ,
     &crate::config::findings::UNREADABLE,
     &crate::config::findings::NOT_UNDERSTOOD,
     &crate::config::findings::UNKNOWN_KEY,

@@ -23,7 +23,10 @@ pub fn assess(reading: &Reading, hosts: Option<&[HostPattern]>, now: UnixTime) -
     let mut changes_at = None;
     if let Some(certificate) = &reading.certificate {
         if now < certificate.not_before {
-            faults.push(Fault::refuse(&kinds::NOT_YET_VALID, format!("it begins at {}", certificate.not_before)));
+            faults.push(Fault::refuse(
+                &kinds::NOT_YET_VALID,
+                format!("it begins at {}", certificate.not_before),
+            ));
             changes_at = Some(certificate.not_before);
         } else if now >= certificate.not_after {
             faults.push(Fault::refuse(&kinds::EXPIRED, format!("it ended at {}", certificate.not_after)));

@@ -153,8 +153,10 @@ impl Walk {
             };
             self.entries += 1;
             if self.entries > MAX_ENTRIES {
-                self.problem =
-                    Some(kinds::TOO_LARGE.on(path.display().to_string(), format!("over {MAX_ENTRIES} files in it")));
+                self.problem = Some(
+                    kinds::TOO_LARGE
+                        .on(path.display().to_string(), format!("over {MAX_ENTRIES} files in it")),
+                );
                 return;
             }
             // A name that is no UTF-8 could not be written in a ledger.
@@ -265,8 +267,9 @@ fn bounded(path: &Path) -> io::Result<zeroize::Zeroizing<Vec<u8>>> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }
     // With room for all of it from the beginning, no half-filled buffer is left behind by growing.
-    let mut bytes =
-        zeroize::Zeroizing::new(Vec::with_capacity(usize::try_from(found.len().min(MAX_FILE)).unwrap_or(0) + 1));
+    let mut bytes = zeroize::Zeroizing::new(Vec::with_capacity(
+        usize::try_from(found.len().min(MAX_FILE)).unwrap_or(0) + 1,
+    ));
     File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_FILE {
         return Err(io::ErrorKind::FileTooLarge.into());

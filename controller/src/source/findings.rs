@@ -4,8 +4,6 @@ use crate::finding::{Kind, Severity};
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $code:literal $severity:ident, $title:literal, why $why:literal, mend $mend:literal;)*) => {
         $($(#[$doc])* pub const $name: Kind = Kind { code: $code, title: $title, why: $why, mend: $mend, severity: Severity::$severity };)*
-        /// All kinds of this folder, for the catalogue.
-        pub const KINDS: &[&Kind] = &[$(&$name),*];
     };
 }
 

@@ -64,7 +64,11 @@ impl Memory {
     pub fn feed(&mut self, snapshot: &Snapshot, policy: &Policy, now: UnixTime) -> Inventory {
         let mut out = Inventory { complete: snapshot.problem.is_none(), ..Inventory::default() };
         out.findings.extend(snapshot.problem.clone());
-        let relevant = |members: &Vec<_>| members.iter().any(|(_, reading): &(_, std::sync::Arc<super::reading::Reading>)| !reading.irrelevant);
+        let relevant = |members: &Vec<_>| {
+            members
+                .iter()
+                .any(|(_, reading): &(_, std::sync::Arc<super::reading::Reading>)| !reading.irrelevant)
+        };
         if out.complete && !snapshot.sources.values().any(relevant) {
             out.complete = false;
             let place = snapshot.watch.first().map(|p| p.display().to_string()).unwrap_or_default();
@@ -100,7 +104,8 @@ impl Memory {
                 };
                 if tell {
                     let object = format!("file:{}", path.display());
-                    out.findings.extend(assessed.faults.iter().map(|f| finding(f, &object, seen.good.as_ref())));
+                    out.findings
+                        .extend(assessed.faults.iter().map(|f| finding(f, &object, seen.good.as_ref())));
                 }
             }
         }
@@ -126,7 +131,10 @@ impl Memory {
                 }
                 wake(&mut out.changes_at, Some(since.plus(policy.vanish)));
                 let ends = since.plus(policy.vanish);
-                out.findings.push(kinds::VANISHED.on(format!("file:{}", path.display()), format!("it went at {since}; it is expected until {ends}")));
+                out.findings.push(kinds::VANISHED.on(
+                    format!("file:{}", path.display()),
+                    format!("it went at {since}; it is expected until {ends}"),
+                ));
                 true
             });
         }

@@ -56,13 +56,19 @@ pub fn group(folder: &str, files: &BTreeSet<String>) -> BTreeMap<String, Vec<Mem
             continue;
         }
         // `a.crt` beside `a.pem`: one certificate in two forms, or its key; the earlier extension is it.
-        if EXTENSIONS.iter().take_while(|e| **e != extension).any(|e| files.contains(&format!("{stem}.{e}"))) {
+        if EXTENSIONS.iter().take_while(|e| **e != extension).any(|e| files.contains(&format!("{stem}.{e}")))
+        {
             continue;
         }
-        let key = [format!("{stem}.key"), format!("{stem}-key.pem"), format!("{stem}.key.pem"), format!("{stem}_key.pem")]
-            .into_iter()
-            .chain((extension != "pem").then(|| format!("{stem}.pem")))
-            .find_map(|name| has(&name));
+        let key = [
+            format!("{stem}.key"),
+            format!("{stem}-key.pem"),
+            format!("{stem}.key.pem"),
+            format!("{stem}_key.pem"),
+        ]
+        .into_iter()
+        .chain((extension != "pem").then(|| format!("{stem}.pem")))
+        .find_map(|name| has(&name));
         let source = if FAMILIES.contains(&stem) {
             here()
         } else {
@@ -137,13 +143,19 @@ mod tests {
             vec![(source.to_owned(), vec![(certificate.to_owned(), key.map(str::to_owned))])]
         };
         let certbot = ["README", "cert.pem", "chain.pem", "fullchain.pem", "privkey.pem"];
-        assert_eq!(grouped("live/a", &certbot), one("live/a", "live/a/fullchain.pem", Some("live/a/privkey.pem")));
+        assert_eq!(
+            grouped("live/a", &certbot),
+            one("live/a", "live/a/fullchain.pem", Some("live/a/privkey.pem"))
+        );
         assert_eq!(grouped("", &["ca.crt", "tls.crt", "tls.key"]), one(".", "tls.crt", Some("tls.key")));
         assert_eq!(
             grouped("", &["a.example.crt", "a.example.issuer.crt", "a.example.json", "a.example.key"]),
             one("a.example.crt", "a.example.crt", Some("a.example.key"))
         );
-        assert_eq!(grouped("", &["a.pem", "a-key.pem", "dhparams.pem"]), one("a.pem", "a.pem", Some("a-key.pem")));
+        assert_eq!(
+            grouped("", &["a.pem", "a-key.pem", "dhparams.pem"]),
+            one("a.pem", "a.pem", Some("a-key.pem"))
+        );
         assert_eq!(grouped("", &["a.pem", "a.crt"]), one("a.crt", "a.crt", Some("a.pem")));
         assert_eq!(
             grouped("x", &["ca.cer", "x.cer", "x.key", "fullchain.cer"]),
@@ -153,7 +165,8 @@ mod tests {
 
     #[test]
     fn a_pair_is_one_source() {
-        let files = grouped("", &["demo.ecdsa.key", "demo.ecdsa.pem", "demo.rsa.key", "demo.rsa.pem", "o.pem"]);
+        let files =
+            grouped("", &["demo.ecdsa.key", "demo.ecdsa.pem", "demo.rsa.key", "demo.rsa.pem", "o.pem"]);
         assert_eq!(files[0].0, "demo.pem");
         assert_eq!(files[0].1.len(), 2);
         assert_eq!(files[0].1[0], ("demo.ecdsa.pem".to_owned(), Some("demo.ecdsa.key".to_owned())));

@@ -81,7 +81,9 @@ mod tests {
 
     #[test]
     fn certificates_come_in_the_files_order() {
-        let two = format!("text before\n{CERTIFICATE}-----BEGIN CERTIFICATE-----\r\nAwQF\r\n-----END CERTIFICATE-----\r\n");
+        let two = format!(
+            "text before\n{CERTIFICATE}-----BEGIN CERTIFICATE-----\r\nAwQF\r\n-----END CERTIFICATE-----\r\n"
+        );
         let bundle = parse_pem_bundle(two.as_bytes());
         assert_eq!(bundle.certificates, [vec![0, 1, 2], vec![3, 4, 5]]);
         assert!(bundle.torn.is_none());

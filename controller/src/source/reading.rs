@@ -139,7 +139,9 @@ fn judge_role(
     let subject = leaf.subject().to_string();
     let localhost = leaf.subject().iter_common_name().any(|cn| cn.as_str() == Ok("localhost"));
     if self_issued(leaf) && localhost {
-        reading.faults.push(Fault::refuse(&kinds::PLACEHOLDER, format!("it is self-signed, subject {subject}")));
+        reading
+            .faults
+            .push(Fault::refuse(&kinds::PLACEHOLDER, format!("it is self-signed, subject {subject}")));
     } else if leaf.is_ca() {
         if nameless && !has_key && others.iter().all(|other| other.is_ca()) {
             reading.irrelevant = true;
@@ -189,9 +191,10 @@ fn judge_key(reading: &mut Reading, leaf: &X509Certificate<'_>, bundle: &Bundle,
             let belonging = from_file.key.as_ref().map_or(Belongs::Unknown, |key| belongs(key, public));
             (belonging, "its key file")
         }
-        None => {
-            (bundle.key.as_ref().map_or(Belongs::Unknown, |key| belongs(key, public)), "the key in the same file")
-        }
+        None => (
+            bundle.key.as_ref().map_or(Belongs::Unknown, |key| belongs(key, public)),
+            "the key in the same file",
+        ),
     };
     if belonging == Belongs::No {
         reading.faults.push(Fault::refuse(
@@ -206,7 +209,9 @@ fn family(leaf: &X509Certificate<'_>) -> Option<KeyFamily> {
         Ok(PublicKey::RSA(_)) => Some(KeyFamily::Rsa),
         Ok(PublicKey::EC(_)) => Some(KeyFamily::Ecdsa),
         // RFC 8410
-        _ if leaf.public_key().algorithm.algorithm.to_id_string() == "1.3.101.112" => Some(KeyFamily::Ed25519),
+        _ if leaf.public_key().algorithm.algorithm.to_id_string() == "1.3.101.112" => {
+            Some(KeyFamily::Ed25519)
+        }
         _ => None,
     }
 }
