@@ -136,12 +136,16 @@ pub struct TapReport {
     pub now: i64,
     /// The worker that answered.
     pub pid: u32,
-    /// All workers that live now.
+    /// How many workers the gateway is configured for; those that served nothing yet may be missing in `workers`.
+    pub worker_processes: u32,
+    /// The workers that live now, are not shutting down, and have served a request since they started.
     pub workers: Vec<TapWorker>,
     /// What they served.
     pub observations: Vec<TapObservation>,
-    /// Observations that found no room in the dictionary, and so are missing above.
+    /// Connections of which no row could be kept, since the dictionary is full: it needs to be larger.
     pub dropped: u64,
+    /// Rows of names no certificate lists, which made room for newer such names. No sign of trouble.
+    pub displaced: u64,
 }
 
 /// One worker of the gateway.
@@ -163,6 +167,22 @@ pub struct TapWorker {
     pub unknown: u64,
 }
 
+/// What a row of the tap is about: which names its connections asked for.
+#[cfg(feature = "serde")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Asked {
+    /// `host` is the server name.
+    Name,
+    /// `host` is a wildcard (`*.parent`): of the certificate, or one a reader asked for; all names it covers together.
+    Wildcard,
+    /// The clients sent no server name; `host` is `null`.
+    None,
+    /// Names the certificate does not cover, together; `host` is `null`. Each may have a row of its own besides.
+    Uncovered,
+}
+
 /// What one worker served for one host.
 #[cfg(feature = "serde")]
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -170,7 +190,9 @@ pub struct TapWorker {
 pub struct TapObservation {
     /// The worker.
     pub pid: u32,
-    /// The server name; `null` when the client sent none.
+    /// What `host` stands for.
+    pub asked: Asked,
+    /// The server name in lower case without a trailing dot, or a wildcard; `null` as [`Asked`] says.
     pub host: Option<String>,
     /// Of the leaf.
     pub sha256: Fingerprint,
