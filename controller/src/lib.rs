@@ -20,6 +20,8 @@ pub mod converge;
 #[deny(clippy::disallowed_methods)]
 pub mod diagnose;
 pub mod finding;
+pub mod log;
+pub mod metrics;
 pub mod observe;
 pub mod publish;
 pub mod remedy;
