@@ -119,6 +119,8 @@ pub const CATALOGUE: &[&Kind] = &[
     &crate::config::findings::CONTRADICTION,
     &crate::config::findings::OVERRIDE,
     &crate::config::findings::TOKEN,
+    &crate::server::findings::CANNOT_LISTEN,
+    &crate::server::findings::TLS,
     &crate::cli::man::NOT_WRITTEN,
     &crate::cli::man::NO_SUCH_PAGE,
 ];

@@ -84,7 +84,8 @@ impl Server {
                     continue;
                 }
             };
-            let connection = connection(stream, peer, self.tls.clone(), self.token.clone(), router.clone(), stop.clone());
+            let connection =
+                connection(stream, peer, self.tls.clone(), self.token.clone(), router.clone(), stop.clone());
             tokio::spawn(async move {
                 let _seat = seat;
                 // A peer that breaks off is no concern of ours.

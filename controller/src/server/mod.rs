@@ -166,9 +166,7 @@ async fn set_log_level(State(shared): State<Shared>, body: Bytes) -> Response {
             tracing::info!(level = level.as_str(), "log level changed");
             format!("{}\n", level.as_str()).into_response()
         }
-        Err(_) => {
-            (StatusCode::BAD_REQUEST, "one of error, warn, info, debug, trace\n").into_response()
-        }
+        Err(_) => (StatusCode::BAD_REQUEST, "one of error, warn, info, debug, trace\n").into_response(),
     }
 }
 

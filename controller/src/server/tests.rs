@@ -30,7 +30,13 @@ fn shared() -> Shared {
 }
 
 /// One request to a router whose visitor is `visitor`: status and body.
-async fn ask(visitor: Visitor, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
+async fn ask(
+    visitor: Visitor,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> (u16, String) {
     let mut request = axum::http::Request::builder().method(method).uri(path);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -61,11 +67,17 @@ fn remote(certificate: bool) -> Visitor {
 #[tokio::test]
 async fn a_stranger_sees_the_probes_and_nothing_else() {
     assert_eq!(ask(remote(false), "GET", "/livez", &[], "").await.0, 200);
-    assert_eq!(ask(remote(false), "GET", "/readyz", &[], "").await, (503, "kong has no ledger yet\n".to_owned()));
+    assert_eq!(
+        ask(remote(false), "GET", "/readyz", &[], "").await,
+        (503, "kong has no ledger yet\n".to_owned())
+    );
     let nothing = ask(remote(false), "GET", "/no/such/path", &[], "").await;
     for path in ["/", "/metrics", "/ledger/kong", "/ledger/kong/03", "/debug/state", "/log-level"] {
         assert_eq!(ask(remote(false), "GET", path, &[], "").await, nothing, "{path}");
-        assert_eq!(ask(remote(false), "PUT", path, &[("authorization", "Bearer 0123456789abcdeX")], "debug").await, nothing);
+        assert_eq!(
+            ask(remote(false), "PUT", path, &[("authorization", "Bearer 0123456789abcdeX")], "debug").await,
+            nothing
+        );
     }
 }
 
