@@ -64,7 +64,7 @@ pub mod metric {
 }
 
 /// Why an observation could not be judged.
-pub const UNJUDGED_REASONS: [&str; 3] = ["plain", "resumed", "unknown"];
+pub const UNJUDGED_REASONS: [&str; 4] = ["plain", "resumed", "unknown", "no-ledger"];
 
 /// How a poll of a ledger can end.
 pub const POLL_RESULTS: [&str; 5] = ["changed", "unchanged", "unreachable", "bad", "refused"];

@@ -94,3 +94,129 @@ pub struct HostReport {
     /// When the newest connection began, seconds since 1970; 0 when never.
     pub began: i64,
 }
+
+impl Report {
+    /// The report's JSON, as serde would write it. The filter has no room for serde_json.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut w = Writer(String::new());
+        w.begin("schema").text(&self.schema);
+        w.key("version").text(&self.version);
+        w.key("worker").begin("id").text(&self.worker.id);
+        w.key("started").number(self.worker.started);
+        w.end();
+        w.key("ledger");
+        match &self.ledger {
+            None => w.raw("null"),
+            Some(ledger) => {
+                w.begin("gateway").text(&ledger.gateway);
+                w.key("revision").number(ledger.revision);
+                w.key("age_seconds").number(ledger.age_seconds);
+                w.key("hosts").number(ledger.hosts);
+                w.key("location").text(&ledger.location);
+                w.key("last_error").text(&ledger.last_error);
+                w.end();
+            }
+        }
+        w.key("verdict").text(&self.verdict);
+        w.key("problems").texts(&self.problems);
+        w.key("counters").begin("judged").number(self.counters.judged);
+        w.key("unjudged").number(self.counters.unjudged);
+        w.key("unlisted").number(self.counters.unlisted);
+        w.key("drift").number(self.counters.drift);
+        w.end();
+        w.key("observations");
+        w.list(&self.observations, |w, seen| {
+            w.begin("host").text(&seen.host);
+            w.key("verdict").text(&seen.verdict);
+            w.key("class").maybe(seen.class.as_deref());
+            w.key("served").maybe(seen.served.as_deref());
+            w.key("expected").texts(&seen.expected);
+            w.key("evidence").text(&seen.evidence);
+            w.key("first_seen").number(seen.first_seen);
+            w.key("last_seen").number(seen.last_seen);
+            w.key("began").number(seen.began);
+            w.end();
+        });
+        w.end();
+        w.0
+    }
+}
+
+/// Writes JSON front to back.
+struct Writer(String);
+
+impl Writer {
+    fn raw(&mut self, text: &str) {
+        self.0.push_str(text);
+    }
+
+    /// Begins an object at its first key.
+    fn begin(&mut self, key: &str) -> &mut Self {
+        self.raw("{\"");
+        self.raw(key);
+        self.raw("\":");
+        self
+    }
+
+    /// The next key of an object.
+    fn key(&mut self, key: &str) -> &mut Self {
+        self.raw(",\"");
+        self.raw(key);
+        self.raw("\":");
+        self
+    }
+
+    fn end(&mut self) {
+        self.0.push('}');
+    }
+
+    fn number(&mut self, number: impl ToString) {
+        self.raw(&number.to_string());
+    }
+
+    fn text(&mut self, text: &str) {
+        self.0.push('"');
+        for c in text.chars() {
+            match c {
+                '"' => self.raw("\\\""),
+                '\\' => self.raw("\\\\"),
+                '\n' => self.raw("\\n"),
+                '\r' => self.raw("\\r"),
+                '\t' => self.raw("\\t"),
+                '\u{8}' => self.raw("\\b"),
+                '\u{c}' => self.raw("\\f"),
+                c if u32::from(c) < 0x20 => {
+                    self.raw("\\u00");
+                    for nibble in [u32::from(c) >> 4, u32::from(c) & 15] {
+                        self.0.push(char::from_digit(nibble, 16).unwrap_or('0'));
+                    }
+                }
+                c => self.0.push(c),
+            }
+        }
+        self.0.push('"');
+    }
+
+    fn maybe(&mut self, text: Option<&str>) {
+        match text {
+            Some(text) => self.text(text),
+            None => self.raw("null"),
+        }
+    }
+
+    fn texts(&mut self, texts: &[String]) {
+        self.list(texts, |w, text| w.text(text));
+    }
+
+    fn list<T>(&mut self, items: &[T], write: impl Fn(&mut Self, &T)) {
+        self.0.push('[');
+        for (i, item) in items.iter().enumerate() {
+            if i > 0 {
+                self.0.push(',');
+            }
+            write(self, item);
+        }
+        self.0.push(']');
+    }
+}

@@ -21,7 +21,7 @@ pub const SPLIT_ABOVE: usize = 100 * 1024;
 pub const MAX_AHEAD: i64 = 86_400;
 
 /// Rises whenever the content changes, and is never lower than the clock's seconds at that moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Revision(pub u64);
