@@ -1,8 +1,8 @@
 //! certdrift's controller: knows what each gateway should serve, publishes it, observes what is served, says which
 //! hop broke, and mends it.
 //!
-//! One folder a role; adapters stand beside their trait. `converge` (and what will be `diagnose`) is pure: it never
-//! awaits, reads a clock or touches the network.
+//! One folder a role; adapters stand beside their trait. `converge` and `diagnose` are pure: they never
+//! await, read a clock or touch the network.
 //!
 //! ```text
 //! source ─> binding ─> publish ─> ledger ─> filter, tap
@@ -17,7 +17,11 @@ pub mod cli;
 pub mod config;
 #[deny(clippy::disallowed_methods)]
 pub mod converge;
+#[deny(clippy::disallowed_methods)]
+pub mod diagnose;
 pub mod finding;
+pub mod log;
+pub mod metrics;
 pub mod observe;
 pub mod publish;
 pub mod remedy;

@@ -3,8 +3,4 @@
 //! shares: what starts nginx or Envoy or makes a certificate belongs there and is named here.
 #![forbid(unsafe_code)]
 
-pub mod certs;
-pub mod nginx;
-pub mod openssl;
-pub mod process;
-pub mod wait;
+pub use certdrift_harness::{certs, nginx, openssl, process, wait};

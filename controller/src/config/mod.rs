@@ -9,7 +9,7 @@ pub mod place;
 pub mod reference;
 pub mod secret;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use load::{Overrides, load};
 pub use secret::{Token, TokenFrom};
@@ -46,6 +46,9 @@ pub struct Listen {
     /// Token that opens `/ledger` to others than loopback, sent as `authorization: Bearer …`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<TokenFrom>,
+    /// Whether `/metrics` answers others than loopback without token or client certificate.
+    #[serde(default)]
+    pub open_metrics: bool,
     /// TLS; plain HTTP when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<ListenTls>,
@@ -237,7 +240,7 @@ const fn yes() -> bool {
 
 impl Default for Listen {
     fn default() -> Self {
-        Self { address: address(), token: None, tls: None }
+        Self { address: address(), token: None, open_metrics: false, tls: None }
     }
 }
 

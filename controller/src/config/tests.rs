@@ -10,7 +10,7 @@ fn testdata(folder: &str) -> Vec<(PathBuf, String)> {
 }
 
 /// Keeps a generated file true; `CERTDRIFT_WRITE=1 cargo test -p certdrift` writes it.
-fn kept(path: &str, text: &str) {
+pub(crate) fn kept(path: &str, text: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
     if std::env::var_os("CERTDRIFT_WRITE").is_some() {
         std::fs::write(&file, text).unwrap();

@@ -1,1 +1,196 @@
 //! The convergence state machine: pure; state, event and time give the next state and actions.
+//!
+//! One [`State`] a gateway. [`step`] takes in an [`Event`] and the wall clock, and gives the next state and the
+//! [`Action`]s to do, in their order. It never awaits, reads a clock or touches the network; the same events at the
+//! same times give the same actions, byte for byte. What must hold (design.md section 6):
+//!
+//! 1. No remedy towards an invalid certificate.
+//! 2. At most one remedy in flight, a minimum interval, a budget per hour, a window for what restarts something.
+//! 3. Only drift that outlived its grace, was seen twice, and by a fresh handshake, is healed.
+//! 4. Unreachable, unknown, declared or starting is never healed.
+//! 5. Every drift ends converged or alerting within [`Policy::alert_after`].
+//! 6. After each remedy the wire is checked before the next.
+//! 7. Mode `observe` acts on nothing.
+//! 8. A replay of the same events gives the same actions.
+//! 9. Nothing is restarted while another rollout runs, nor a single replica or against a disruption budget, unless told to.
+//!
+//! # How to drive it
+//!
+//! - `now` is the wall clock in milliseconds. Between restarts take it from a monotonic clock that was set by the wall
+//!   clock once, so that it does not step; the machine survives it when it does ([`clock`]).
+//! - Tell it [`Event::EndpointUp`] for each endpoint before anything that was observed there, and whenever it answers
+//!   again; [`Event::Tick`] every second; [`Event::Published`] after each ledger; [`Event::Observed`] for all that was
+//!   seen, by any evidence.
+//! - Do the actions in their order. [`Action::Persist`] comes before [`Action::StartRemedy`]: write the state
+//!   ([`crate::remedy::state_file`]), and when that fails do not start, but tell it `RemedyEnded { ok: false, … }`.
+//! - At start read the state back, tell it [`Event::Restarted`] first, then [`Event::PolicyChanged`].
+//!
+//! ```
+//! use certdrift::converge::{Action, Event, Millis, Observed, Policy, Sight, State, step};
+//! use certdrift_contract::{DriftClass, Evidence};
+//!
+//! let policy: Policy = serde_json::from_str(
+//!     r#"{"mode": "heal", "grace": "2s", "remedies": [{"name": "reload", "signal": {"pid_file": "/run/nginx.pid"}}]}"#,
+//! )?;
+//! let mut now = Millis::from_seconds(1_795_478_400);
+//! let mut state = State::new("nginx", policy, now);
+//! let mut started = Vec::new();
+//! let up = Event::EndpointUp { endpoint: "a".into(), edge: false, workers: Some(2), started: None };
+//! let old = |began| {
+//!     Event::Observed(Observed {
+//!         endpoint: "a".into(),
+//!         host: "demo.example.com".into(),
+//!         worker: None,
+//!         evidence: Evidence::Handshake,
+//!         sight: Sight::Drift(DriftClass::Previous),
+//!         began,
+//!         revision: 0,
+//!         expected_since: None,
+//!         served: None,
+//!         expected: Vec::new(),
+//!     })
+//! };
+//! for event in [up, old(now), Event::Tick, old(Millis(now.0 + 2_000))] {
+//!     let (next, actions) = step(state, &event, now);
+//!     state = next;
+//!     for action in actions {
+//!         match action {
+//!             Action::Persist => { /* write `state`, and only then go on */ }
+//!             Action::StartRemedy(intent) => started.push(intent.remedy),
+//!             _ => { /* probe, raise, clear, tell, record */ }
+//!         }
+//!     }
+//!     now.0 += 1_000;
+//! }
+//! assert_eq!(started, ["reload"]);
+//! # Ok::<(), serde_json::Error>(())
+//! ```
+mod action;
+pub mod clock;
+mod decide;
+mod drift;
+mod event;
+pub mod findings;
+pub mod period;
+mod policy;
+mod state;
+mod wait;
+mod window;
+
+#[cfg(test)]
+mod tests;
+
+pub use action::{Action, Intent, Record, What};
+pub use clock::{LONGEST_GAP, Millis};
+pub use decide::MARGIN;
+pub use event::{Acknowledgement, Event, Observed, Sight, Workload};
+pub use policy::{Mode, Policy};
+pub use state::{Drift, Endpoint, InFlight, Proving, Seen, State, Status, WorkerSeen};
+pub use wait::{FRESH, Wait, may_start};
+pub use window::{Day, Offset, TimeOfDay, Window};
+
+use decide::End;
+
+/// The next state, and what to do, in order.
+#[must_use]
+pub fn step(mut state: State, event: &Event, now: Millis) -> (State, Vec<Action>) {
+    let mut out = Vec::new();
+    state.clock.advance(now);
+    decide::expire(&mut state, &mut out);
+    take(&mut state, event, &mut out);
+    decide::follow(&mut state, &mut out);
+    (state, out)
+}
+
+fn take(state: &mut State, event: &Event, out: &mut Vec<Action>) {
+    let age = state.clock.age();
+    match event {
+        Event::Tick => {}
+        Event::Restarted => restarted(state, out),
+        Event::PolicyChanged { policy } => {
+            if state.policy.remedies != policy.remedies {
+                for drift in state.endpoints.values_mut().flat_map(|e| e.drifts.values_mut()) {
+                    drift.tried.clear();
+                }
+            }
+            state.policy = (**policy).clone();
+            out.push(Action::Persist);
+        }
+        Event::Published { revision, changed, removed, invalid } => {
+            state.revision = *revision;
+            state.invalid = invalid.iter().cloned().collect();
+            for host in changed.iter().chain(removed) {
+                decide::forget_host(state, host, out);
+            }
+            for (name, endpoint) in state.endpoints.iter().filter(|_| !changed.is_empty()) {
+                let handshakes = state.policy.proofs_for(endpoint.workers);
+                out.push(Action::Probe { endpoint: name.clone(), hosts: changed.clone(), handshakes });
+            }
+        }
+        Event::EndpointUp { endpoint, edge, workers, started } => {
+            let known = state.endpoints.entry(endpoint.clone()).or_default();
+            if known.status != Status::Up {
+                // What was seen before it went away is of another time.
+                for drift in known.drifts.values_mut() {
+                    drift.seen = Seen::default();
+                    drift.next_probe = age;
+                }
+            }
+            (known.status, known.edge, known.workers, known.started) =
+                (Status::Up, *edge, *workers, *started);
+        }
+        Event::EndpointStarting { endpoint } => {
+            state.endpoints.entry(endpoint.clone()).or_default().status = Status::Starting;
+        }
+        Event::EndpointUnreachable { endpoint } => {
+            state.endpoints.entry(endpoint.clone()).or_default().status = Status::Unreachable;
+        }
+        Event::EndpointGone { endpoint } => {
+            let gone = state.endpoints.remove(endpoint);
+            for (host, drift) in gone.into_iter().flat_map(|e| e.drifts) {
+                if let Some(code) = drift.alert {
+                    out.push(Action::Clear { endpoint: endpoint.clone(), host, code });
+                }
+            }
+        }
+        Event::Observed(seen) => drift::observed(state, seen, out),
+        Event::RemedyEnded { id, ok, said } => {
+            if state.in_flight.as_ref().is_some_and(|f| f.intent.id == *id) {
+                decide::end_remedy(state, &End::Told { ok: *ok, said }, out);
+            }
+        }
+        Event::Acknowledged(ack) => acknowledged(state, ack, out),
+        Event::AcknowledgementWithdrawn { host } => decide::end_acknowledgement(state, host, out),
+        Event::Workload(workload) => state.workload = *workload,
+    }
+}
+
+/// Nothing that ran before runs now, no alert stands, and what was seen before must be seen again.
+fn restarted(state: &mut State, out: &mut Vec<Action>) {
+    let age = state.clock.age();
+    decide::end_remedy(state, &End::Interrupted, out);
+    state.round = age;
+    for endpoint in state.endpoints.values_mut() {
+        endpoint.status = Status::Unreachable;
+        for drift in endpoint.drifts.values_mut() {
+            drift.seen = Seen::default();
+            drift.alert = None;
+            drift.next_probe = age;
+        }
+    }
+}
+
+fn acknowledged(state: &mut State, ack: &Acknowledgement, out: &mut Vec<Action>) {
+    if decide::has_ended(ack.until, state.clock.wall()) {
+        return;
+    }
+    state.acknowledged.insert(ack.host.clone(), ack.clone());
+    for (name, endpoint) in &mut state.endpoints {
+        if let Some(code) = endpoint.drifts.get_mut(&ack.host).and_then(|drift| drift.alert.take()) {
+            out.push(Action::Clear { endpoint: name.clone(), host: ack.host.clone(), code });
+        }
+    }
+    out.push(Action::Persist);
+    let Acknowledgement { host, reason, until } = ack.clone();
+    out.push(decide::record(state, What::Acknowledged { host, reason, until }));
+}

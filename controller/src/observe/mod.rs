@@ -3,7 +3,12 @@ use crate::source::KeyFamily;
 use certdrift_contract::{Evidence, Fingerprint, UnixTime};
 use serde::Serialize;
 
+pub mod chain;
+pub mod findings;
+pub mod handshake;
 pub mod http;
+pub mod leaf;
+mod limited;
 pub mod proxy_protocol;
 pub mod tls;
 pub mod verifier;

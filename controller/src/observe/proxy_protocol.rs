@@ -1,16 +1,6 @@
 //! The PROXY protocol's preface (haproxy's proxy-protocol.txt, sections 2.1 and 2.2): who the client is, before any TLS.
-use serde::{Deserialize, Serialize};
+pub use crate::config::ProxyProtocol;
 use std::net::{IpAddr, SocketAddr};
-
-/// Which form the endpoint expects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ProxyProtocol {
-    /// A line of text.
-    V1,
-    /// Binary.
-    V2,
-}
 
 const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
 

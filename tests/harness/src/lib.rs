@@ -2,5 +2,8 @@
 //! It stays light, without a Wasm engine, so that a fresh machine shows the demo soon.
 #![forbid(unsafe_code)]
 
+pub mod certs;
+pub mod nginx;
+pub mod openssl;
 pub mod process;
 pub mod wait;

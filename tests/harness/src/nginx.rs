@@ -1,7 +1,7 @@
 //! A real nginx (Debian's, with its Lua module) in a folder of its own, with or without the tap.
 //!
 //! ```no_run
-//! # use certdrift_tests::{nginx::Nginx, process::free_port};
+//! # use certdrift_harness::{nginx::Nginx, process::free_port};
 //! let port = free_port();
 //! let nginx = Nginx::with_workers(2)
 //!     .tap()
@@ -171,7 +171,7 @@ impl Plan {
 /// The folder of the include files as they ship.
 #[must_use]
 pub fn shipped() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/kong")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/kong")
 }
 
 impl Nginx {

@@ -1,0 +1,195 @@
+//! What the machine remembers of one gateway: only what is in trouble, so that its size follows trouble and not fleet size.
+use super::action::Intent;
+use super::clock::{Age, Clock, Millis};
+use super::event::{Acknowledgement, Workload};
+use super::policy::Policy;
+use crate::diagnose::Cause;
+use certdrift_contract::{DriftClass, Fingerprint};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Version of the state's form on disk.
+pub(super) const SCHEMA: &str = "certdrift.dev/convergence/v1";
+
+/// The machine's memory of one gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// `certdrift.dev/convergence/v1`
+    pub schema: String,
+    /// Name of the gateway.
+    pub gateway: String,
+    /// How far it may go.
+    pub policy: Policy,
+    /// Its time.
+    pub clock: Clock,
+    /// Revision of the newest ledger it was told of.
+    pub revision: u64,
+    /// Hosts whose stored certificate is worse than the one expected.
+    pub invalid: BTreeSet<String>,
+    /// By name.
+    pub endpoints: BTreeMap<String, Endpoint>,
+    /// Drifts somebody lets be, by host.
+    pub acknowledged: BTreeMap<String, Acknowledgement>,
+    /// What runs the gateway.
+    pub workload: Workload,
+    /// The remedy in flight.
+    pub in_flight: Option<InFlight>,
+    /// What began before this moment was before the end of the last remedy, and tells nothing of after.
+    pub round: Age,
+    /// When the remedies of the last hour were started, oldest first.
+    pub starts: Vec<Age>,
+    /// [`Intent::id`] of the next remedy.
+    pub next_id: u64,
+}
+
+/// A remedy that was started and has not ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InFlight {
+    /// What was decided.
+    pub intent: Intent,
+    /// When.
+    pub started: Age,
+}
+
+/// One endpoint of the gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Endpoint {
+    /// Whether it answers.
+    pub status: Status,
+    /// It stands in front of the gateway and is not ours to heal.
+    pub edge: bool,
+    /// How many workers it has.
+    pub workers: Option<u32>,
+    /// When it started or last reloaded.
+    pub started: Option<Millis>,
+    /// By host.
+    pub drifts: BTreeMap<String, Drift>,
+}
+
+/// Whether an endpoint answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// It does.
+    Up,
+    /// It runs and has no configuration yet.
+    Starting,
+    /// It does not.
+    Unreachable,
+}
+
+/// A host that an endpoint serves wrongly, from the first sight until the proof that it is over.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Drift {
+    /// What is served.
+    pub class: DriftClass,
+    /// Why, by what is known so far.
+    pub cause: Cause,
+    /// When it was first seen, by the wall clock.
+    pub since: Millis,
+    /// When it was first seen.
+    pub first_seen: Age,
+    /// What is served.
+    pub served: Option<Fingerprint>,
+    /// What is expected.
+    pub expected: Vec<Fingerprint>,
+    /// Since when that is expected.
+    pub expected_since: Option<Millis>,
+    /// What was seen in this round, that is since the last remedy ended.
+    pub seen: Seen,
+    /// Names of the remedies that were tried on it.
+    pub tried: Vec<String>,
+    /// The remedy in flight should mend it.
+    pub treated: bool,
+    /// A remedy has ended, and the wire has not been seen since.
+    pub proving: Option<Proving>,
+    /// Code of the alert that stands.
+    pub alert: Option<String>,
+    /// From when [`Policy::alert_after`] is counted.
+    pub alert_from: Age,
+    /// When to look again.
+    pub next_probe: Age,
+}
+
+/// What was seen of a drift in one round.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Seen {
+    /// Connections that were served the wrong certificate (counted up to 2), by any evidence that proves.
+    pub times: u32,
+    /// When the newest of them began.
+    pub last: Option<Age>,
+    /// When the newest handshake of ours that was served the wrong certificate was made.
+    pub by_handshake: Option<Age>,
+    /// Handshakes of ours that were served what is expected, since a wrong one was seen.
+    pub right: u32,
+    /// When the newest of them was made.
+    pub last_right: Option<Age>,
+    /// The workers that are known by name.
+    pub workers: BTreeMap<String, WorkerSeen>,
+}
+
+/// What one worker served last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkerSeen {
+    /// What is expected.
+    pub right: bool,
+    /// On a connection that began then.
+    pub began: Age,
+}
+
+/// The time after a remedy in which the wire must be seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Proving {
+    /// What is wrong on a connection that began before this may still be an old worker's.
+    pub settled: Age,
+    /// After this it is no longer waited for.
+    pub until: Age,
+}
+
+impl State {
+    /// Nothing is known yet.
+    #[must_use]
+    pub fn new(gateway: impl Into<String>, policy: Policy, now: Millis) -> Self {
+        Self {
+            schema: SCHEMA.to_owned(),
+            gateway: gateway.into(),
+            policy,
+            clock: Clock::starting(now),
+            revision: 0,
+            invalid: BTreeSet::new(),
+            endpoints: BTreeMap::new(),
+            acknowledged: BTreeMap::new(),
+            workload: Workload::default(),
+            in_flight: None,
+            round: Age(0),
+            starts: Vec::new(),
+            next_id: 1,
+        }
+    }
+
+    /// All drifts, by endpoint and host.
+    pub fn drifts(&self) -> impl Iterator<Item = (&str, &Endpoint, &str, &Drift)> {
+        self.endpoints.iter().flat_map(|(name, endpoint)| {
+            endpoint.drifts.iter().map(move |(host, drift)| (name.as_str(), endpoint, host.as_str(), drift))
+        })
+    }
+
+    /// Whether somebody lets the drifts of this host be, now.
+    #[must_use]
+    pub fn is_acknowledged(&self, host: &str) -> bool {
+        self.acknowledged.get(host).is_some_and(|a| self.clock.wall() < a.until)
+    }
+}
+
+impl Default for Endpoint {
+    fn default() -> Self {
+        Self { status: Status::Up, edge: false, workers: None, started: None, drifts: BTreeMap::new() }
+    }
+}

@@ -1,0 +1,196 @@
+//! What a drift waits for: the one place where the rules about acting are written down.
+use super::event::Workload;
+use super::policy::{Mode, Policy};
+use super::state::{Drift, Endpoint, State, Status};
+use crate::diagnose::Cause;
+
+/// A handshake that was served the wrong certificate is fresh for so many milliseconds.
+pub const FRESH: u64 = 30_000;
+const HOUR: u64 = 3_600_000;
+
+/// Why no remedy is started for a drift now; in the order in which it is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Somebody knows of it and lets it be.
+    Acknowledged,
+    /// A remedy that should mend it is in flight.
+    Treated,
+    /// A remedy has ended and the wire has not been seen since.
+    Proving,
+    /// Nobody answers at the endpoint.
+    Unreachable,
+    /// The endpoint has no configuration yet.
+    Starting,
+    /// It has not lasted for its grace.
+    Grace,
+    /// It was seen once only (since the last remedy).
+    SecondSight,
+    /// No handshake of ours has seen it just now.
+    FreshHandshake,
+    /// Mode is `observe`.
+    Observe,
+    /// The gateway behind this edge drifts too and is mended first.
+    BehindGateway,
+    /// There is no remedy for its cause.
+    NoRemedy,
+    /// Every remedy for its cause was tried.
+    Exhausted,
+    /// A stored certificate of this gateway is worse than the one served, and a remedy would load it.
+    InvalidCertificate,
+    /// Another remedy is in flight.
+    InFlight,
+    /// The wire has not been seen since the last remedy, for another drift.
+    OtherProving,
+    /// The last remedy was started too short a while ago.
+    Interval,
+    /// As many remedies as may be were started within the hour.
+    Budget,
+    /// No maintenance window is open.
+    Window,
+    /// Another rollout runs.
+    Rollout,
+    /// There is no other replica (or none is known) to take over.
+    SingleReplica,
+    /// The disruption budget lets none go.
+    DisruptionBudget,
+}
+
+impl Wait {
+    /// In words, after "it waits for" or "because".
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Acknowledged => "the end of its acknowledgement",
+            Self::Treated => "the remedy in flight to end",
+            Self::Proving => "the wire to be seen after the last remedy",
+            Self::Unreachable => "the endpoint to answer again",
+            Self::Starting => "the endpoint to get its configuration",
+            Self::Grace => "its grace to pass",
+            Self::SecondSight => "a second sight of it",
+            Self::FreshHandshake => "a fresh handshake to confirm it",
+            Self::Observe => "a human, because mode is observe",
+            Self::BehindGateway => "the gateway behind this edge to be right",
+            Self::NoRemedy => "a human, because no remedy is for its cause",
+            Self::Exhausted => "a human, because every remedy for its cause was tried",
+            Self::InvalidCertificate => {
+                "the stored certificates to be good, because a remedy would load a bad one"
+            }
+            Self::InFlight => "another remedy to end",
+            Self::OtherProving => "the wire to be seen after the last remedy, for another drift",
+            Self::Interval => "the minimum interval between remedies",
+            Self::Budget => "the hourly budget of remedies",
+            Self::Window => "a maintenance window",
+            Self::Rollout => "another rollout to end",
+            Self::SingleReplica => "a second replica, because the remedy would restart the only one",
+            Self::DisruptionBudget => "the disruption budget to let one go",
+        }
+    }
+}
+
+/// The remedy (its place in the policy's list) that may be started for this drift now, or what it waits for.
+///
+/// # Errors
+/// The first rule that holds it back.
+pub fn may_start(
+    state: &State,
+    name: &str,
+    endpoint: &Endpoint,
+    host: &str,
+    drift: &Drift,
+) -> Result<usize, Wait> {
+    if state.is_acknowledged(host) {
+        return Err(Wait::Acknowledged);
+    }
+    confirmed(state, endpoint, drift)?;
+    let remedy = next_remedy(&state.policy, name, drift)?;
+    gateway_is_free(state)?;
+    if state.policy.remedies.get(remedy).is_some_and(|r| r.restarts) {
+        may_restart(&state.policy, &state.workload, state.clock.wall())?;
+    }
+    Ok(remedy)
+}
+
+/// It outlived its grace, was seen twice, and by a fresh handshake, at an endpoint that answers.
+fn confirmed(state: &State, endpoint: &Endpoint, drift: &Drift) -> Result<(), Wait> {
+    let age = state.clock.age();
+    if drift.treated {
+        return Err(Wait::Treated);
+    }
+    if drift.proving.is_some() {
+        return Err(Wait::Proving);
+    }
+    match endpoint.status {
+        Status::Up => {}
+        Status::Starting => return Err(Wait::Starting),
+        Status::Unreachable => return Err(Wait::Unreachable),
+    }
+    if age.since(drift.first_seen) < state.policy.grace.as_millis() {
+        return Err(Wait::Grace);
+    }
+    if drift.seen.times < 2 {
+        return Err(Wait::SecondSight);
+    }
+    let fresh = drift.seen.by_handshake.is_some_and(|at| age.since(at) <= FRESH);
+    if fresh && drift.seen.right == 0 { Ok(()) } else { Err(Wait::FreshHandshake) }
+}
+
+/// The first remedy for the cause that was not tried yet.
+fn next_remedy(policy: &Policy, name: &str, drift: &Drift) -> Result<usize, Wait> {
+    if policy.mode == Mode::Observe {
+        return Err(Wait::Observe);
+    }
+    if drift.cause == Cause::BehindGateway {
+        return Err(Wait::BehindGateway);
+    }
+    let mut fitting =
+        policy.remedies.iter().enumerate().filter(|(_, r)| r.is_for(name, drift.cause)).peekable();
+    if fitting.peek().is_none() {
+        return Err(Wait::NoRemedy);
+    }
+    fitting.find(|(_, r)| !drift.tried.contains(&r.name)).map(|(n, _)| n).ok_or(Wait::Exhausted)
+}
+
+/// No remedy is in flight or unproven, and interval and budget allow one.
+fn gateway_is_free(state: &State) -> Result<(), Wait> {
+    let age = state.clock.age();
+    if !state.invalid.is_empty() {
+        return Err(Wait::InvalidCertificate);
+    }
+    if state.in_flight.is_some() {
+        return Err(Wait::InFlight);
+    }
+    if state.drifts().any(|(_, _, _, drift)| drift.proving.is_some()) {
+        return Err(Wait::OtherProving);
+    }
+    if state.starts.last().is_some_and(|last| age.since(*last) < state.policy.min_interval.as_millis()) {
+        return Err(Wait::Interval);
+    }
+    let within_the_hour = state.starts.iter().filter(|at| age.since(**at) < HOUR).count();
+    if within_the_hour >= usize::try_from(state.policy.budget_per_hour).unwrap_or(usize::MAX) {
+        return Err(Wait::Budget);
+    }
+    Ok(())
+}
+
+fn may_restart(policy: &Policy, workload: &Workload, wall: super::Millis) -> Result<(), Wait> {
+    if !policy.windows.is_empty() && !policy.windows.iter().any(|w| w.open_at(wall)) {
+        return Err(Wait::Window);
+    }
+    if workload.rollout_running {
+        return Err(Wait::Rollout);
+    }
+    if workload.replicas.is_none_or(|n| n < 2) && !policy.restart_single_replica {
+        return Err(Wait::SingleReplica);
+    }
+    if workload.disruptions_allowed == Some(0) && !policy.restart_against_budget {
+        return Err(Wait::DisruptionBudget);
+    }
+    Ok(())
+}
+
+/// Forgets starts that no longer count: all but the last (for the interval) once they are over an hour old.
+pub(super) fn forget_old_starts(state: &mut State) {
+    let age = state.clock.age();
+    let last = state.starts.last().copied();
+    state.starts.retain(|at| age.since(*at) < HOUR || Some(*at) == last);
+}

@@ -1,0 +1,184 @@
+//! The next ledger, from what is bound now and the ledger of before. Pure: the same in, the same bytes out.
+//!
+//! What was current and is not any more is retiring: accepted until its grace ends, and kept after that as the
+//! memory of what `previous` drift looks like. A certificate that comes back is current again. A host that moves
+//! from one source to another takes its predecessors along.
+use super::findings as kinds;
+use crate::binding::{Binding, Bound};
+use crate::finding::Finding;
+use certdrift_contract::ledger::{Content, Entry, Expectation, Expected, MAX_AHEAD, MAX_RETIRING, Retiring};
+use certdrift_contract::{HostPattern, Ledger, Revision, Rules, UnixTime};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Seconds a predecessor is accepted unless configured otherwise.
+pub const GRACE: i64 = 120;
+
+/// For whom, and how long predecessors are accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Name of the gateway.
+    pub gateway: String,
+    /// Whose wildcard rules hold.
+    pub rules: Rules,
+    /// Seconds; see [`GRACE`].
+    pub grace: i64,
+}
+
+/// The next ledger (with entries, never an index); equal to `previous` when nothing has changed.
+#[must_use]
+pub fn build(
+    binding: &Binding,
+    previous: Option<&Ledger>,
+    policy: &Policy,
+    now: UnixTime,
+) -> (Ledger, Option<Finding>) {
+    let before = Before::of(previous.filter(|p| p.gateway == policy.gateway));
+    let until = now.plus(policy.grace.max(0));
+    let mut entries: BTreeMap<&str, Entry> = BTreeMap::new();
+    let mut taken: BTreeSet<&HostPattern> = BTreeSet::new();
+    for bound in &binding.entries {
+        taken.extend(&bound.hosts);
+        entries.insert(&bound.source, before.entry(bound, binding.held.contains(&bound.source), until, now));
+    }
+    // What cannot be seen now is not gone.
+    for (source, old) in &before.entries {
+        let stays = !binding.complete || binding.held.contains(*source);
+        if stays && !entries.contains_key(source) {
+            let hosts: Vec<_> = old.hosts.iter().filter(|h| !taken.contains(h)).cloned().collect();
+            if !hosts.is_empty() {
+                entries.insert(source, Entry { hosts, ..(*old).clone() });
+            }
+        }
+    }
+    let default = match &binding.default {
+        Some(bound) => Some(before.default(bound, until)),
+        None => before.default.filter(|old| !binding.complete || binding.held.contains(&old.source)).cloned(),
+    };
+    let mut next = Ledger {
+        gateway: policy.gateway.clone(),
+        rules: policy.rules,
+        revision: Revision(0),
+        published_at: now,
+        content: Content::Entries(entries.into_values().collect()),
+        default,
+    };
+    next.sort();
+    let (revision, published_at, finding) = revise(&next, previous, now);
+    (Ledger { revision, published_at, ..next }, finding)
+}
+
+/// The revision: that of before while the content is the same, else higher, and never lower than the clock's seconds.
+fn revise(next: &Ledger, previous: Option<&Ledger>, now: UnixTime) -> (Revision, UnixTime, Option<Finding>) {
+    let clock = u64::try_from(now.seconds()).unwrap_or(0);
+    let Some(previous) = previous else { return (Revision(clock), now, None) };
+    let limit = clock.saturating_add(u64::try_from(MAX_AHEAD).unwrap_or(0));
+    if previous.revision.0 > limit {
+        let why = format!("it was {}, the clock's seconds are {clock}", previous.revision.0);
+        return (
+            Revision(clock),
+            now,
+            Some(kinds::REVISION_AHEAD.on(format!("ledger {}", next.gateway), why)),
+        );
+    }
+    let same = previous.gateway == next.gateway
+        && previous.rules == next.rules
+        && previous.content == next.content
+        && previous.default == next.default;
+    if same {
+        return (previous.revision, previous.published_at, None);
+    }
+    (Revision(clock.max(previous.revision.0.saturating_add(1))), now, None)
+}
+
+/// The ledger of before, ready to be asked.
+struct Before<'a> {
+    entries: BTreeMap<&'a str, &'a Entry>,
+    hosts: HashMap<&'a HostPattern, &'a Entry>,
+    default: Option<&'a Expectation>,
+}
+
+impl<'a> Before<'a> {
+    fn of(previous: Option<&'a Ledger>) -> Self {
+        let entries: &[Entry] = match previous.map(|p| &p.content) {
+            Some(Content::Entries(entries)) => entries,
+            _ => &[],
+        };
+        Self {
+            entries: entries.iter().map(|e| (e.source.as_str(), e)).collect(),
+            hosts: entries.iter().flat_map(|e| e.hosts.iter().map(move |h| (h, e))).collect(),
+            default: previous.and_then(|p| p.default.as_ref()),
+        }
+    }
+
+    fn entry(&self, bound: &Bound, partly_held: bool, until: UnixTime, now: UnixTime) -> Entry {
+        let old = self.entries.get(bound.source.as_str()).copied();
+        let mut current = expected(bound);
+        let mut since = now;
+        if let Some(old) = old {
+            // One of a pair cannot be read since the start: if the other is as it was, so is the pair.
+            let known = |e: &Expected| old.current.iter().any(|o| o.sha256 == e.sha256);
+            if partly_held && current.iter().all(known) {
+                current.clone_from(&old.current);
+            }
+            if current == old.current {
+                since = old.since;
+            }
+        }
+        let mut sources: Vec<&Entry> = old.into_iter().collect();
+        for host in &bound.hosts {
+            if let Some(other) = self.hosts.get(host)
+                && !sources.iter().any(|s| s.source == other.source)
+            {
+                sources.push(other);
+            }
+        }
+        let retiring =
+            retire(sources.iter().map(|e| (e.current.as_slice(), e.retiring.as_slice())), &current, until);
+        Entry {
+            source: bound.source.clone(),
+            hosts: bound.hosts.clone(),
+            since,
+            current,
+            incoming: Vec::new(),
+            retiring,
+        }
+    }
+
+    fn default(&self, bound: &Bound, until: UnixTime) -> Expectation {
+        let current = expected(bound);
+        let old = self.default.map(|d| (d.current.as_slice(), d.retiring.as_slice()));
+        let retiring = retire(old.into_iter(), &current, until);
+        Expectation { source: bound.source.clone(), current, incoming: Vec::new(), retiring }
+    }
+}
+
+fn expected(bound: &Bound) -> Vec<Expected> {
+    let mut all: Vec<Expected> = bound
+        .certificates
+        .iter()
+        .map(|c| Expected { sha256: c.leaf, chain: c.chain.clone(), not_after: c.not_after })
+        .collect();
+    all.sort_by_key(|e| e.sha256);
+    all.dedup_by_key(|e| e.sha256);
+    all
+}
+
+/// Predecessors, newest first: what was current until now, then what was retiring already.
+fn retire<'a>(
+    old: impl Iterator<Item = (&'a [Expected], &'a [Retiring])>,
+    current: &[Expected],
+    until: UnixTime,
+) -> Vec<Retiring> {
+    let mut all: Vec<Retiring> = Vec::new();
+    for (was, retiring) in old {
+        all.extend(was.iter().map(|e| Retiring { sha256: e.sha256, until }));
+        all.extend(retiring.iter().cloned());
+    }
+    all.retain(|r| !current.iter().any(|c| c.sha256 == r.sha256));
+    // The sort is stable and by the end of the grace: what retired last stands first.
+    all.sort_by(|a, b| b.until.cmp(&a.until));
+    let mut seen = BTreeSet::new();
+    all.retain(|r| seen.insert(r.sha256));
+    all.truncate(MAX_RETIRING);
+    all
+}

@@ -1,0 +1,140 @@
+//! Takes connections, bounded in number and time, so that no stranger can hold the controller up.
+use super::access::Visitor;
+use super::tls::Tls;
+use super::{Shared, findings, router};
+use crate::config::{Listen, Token};
+use crate::finding::Finding;
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+
+/// Connections at one time; more wait in the kernel.
+const MOST_CONNECTIONS: usize = 256;
+/// A connection that takes longer for its TLS handshake is dropped.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// A connection that takes longer for the head of a request is dropped, also one that drips bytes.
+const HEAD: Duration = Duration::from_secs(30);
+/// No connection lives longer, also one that does not read its answer.
+const LIFE: Duration = Duration::from_secs(600);
+/// While draining, so long for what is under way.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// A server that listens.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    tls: Option<Arc<Tls>>,
+    token: Option<Arc<Token>>,
+}
+
+impl Server {
+    /// Takes the address.
+    ///
+    /// # Errors
+    /// CD-506, CD-510, CD-511.
+    pub async fn bind(listen: &Listen) -> Result<Self, Finding> {
+        let token = match &listen.token {
+            Some(from) => Some(Arc::new(
+                from.read().map_err(|why| crate::config::findings::TOKEN.on("listen.token", why))?,
+            )),
+            None => None,
+        };
+        let tls = listen.tls.clone().map(Tls::new).transpose()?.map(Arc::new);
+        let listener = TcpListener::bind(listen.address)
+            .await
+            .map_err(|e| findings::CANNOT_LISTEN.on(listen.address.to_string(), e.to_string()))?;
+        Ok(Self { listener, tls, token })
+    }
+
+    /// Where it listens; the port is the one the system chose when 0 was asked for.
+    ///
+    /// # Errors
+    /// The socket is gone.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `stop` is true, then lets what is under way end.
+    pub async fn serve(self, shared: Shared, mut stop: watch::Receiver<bool>) {
+        let router = router(shared);
+        let seats = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+        loop {
+            let next = async {
+                let seat = Arc::clone(&seats).acquire_owned().await;
+                (seat, self.listener.accept().await)
+            };
+            let (seat, accepted) = tokio::select! {
+                biased;
+                () = stopped(&mut stop) => break,
+                next = next => next,
+            };
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of file descriptors, mostly: give others time to end.
+                    tracing::warn!(why = %error, "a connection could not be taken");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            let connection =
+                connection(stream, peer, self.tls.clone(), self.token.clone(), router.clone(), stop.clone());
+            tokio::spawn(async move {
+                let _seat = seat;
+                // A peer that breaks off is no concern of ours.
+                let _ = tokio::time::timeout(LIFE, connection).await;
+            });
+        }
+        drop(self.listener);
+        let all = u32::try_from(MOST_CONNECTIONS).unwrap_or(u32::MAX);
+        let _ = tokio::time::timeout(DRAIN, seats.acquire_many(all)).await;
+    }
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // The sender gone means the same.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: Option<Arc<Tls>>,
+    token: Option<Arc<Token>>,
+    router: Router,
+    stop: watch::Receiver<bool>,
+) {
+    let _ = stream.set_nodelay(true);
+    let Some(tls) = tls else {
+        return http(stream, Visitor::new(peer.ip(), false, token), router, stop).await;
+    };
+    let acceptor = tokio_rustls::TlsAcceptor::from(tls.current());
+    if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+        let certificate = stream.get_ref().1.peer_certificates().is_some_and(|c| !c.is_empty());
+        http(stream, Visitor::new(peer.ip(), certificate, token), router, stop).await;
+    }
+}
+
+async fn http<S>(stream: S, visitor: Visitor, router: Router, mut stop: watch::Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = TowerToHyperService::new(router.layer(axum::Extension(visitor)));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = stopped(&mut stop) => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
+}
