@@ -220,16 +220,34 @@ local function drop(row)
   end
 end
 
+-- The newest name without a sponsor, so that one with a sponsor finds room; false when there is none.
+local function make_room()
+  for _ = 1, RING do
+    local row = ring[ring_at]
+    ring[ring_at] = nil
+    ring_at = ring_at > 1 and ring_at - 1 or RING
+    if row and row.slot and not row.sure then
+      drop(row)
+      count("displaced")
+      return true
+    end
+  end
+  return false
+end
+
 -- The text keeps its length while its row lives, so that it is replaced in place, also in a full dictionary.
 local function write(row)
-  local ok = rows_dict:safe_set(me.pid .. ":" .. row.slot,
-    format("%s %d %010d %010d %010d %015d %s %s", row.fingerprint, row.placeholder and 1 or 0, row.first, row.last,
-      row.began, row.count, row.asked, row.host or "-"), FORGET)
+  local key = me.pid .. ":" .. row.slot
+  local word = format("%s %d %010d %010d %010d %015d %s %s", row.fingerprint, row.placeholder and 1 or 0, row.first,
+    row.last, row.began, row.count, row.asked, row.host or "-")
+  local ok = rows_dict:safe_set(key, word, FORGET)
+  while not ok and row.sure and make_room() do
+    ok = rows_dict:safe_set(key, word, FORGET)
+  end
   if not ok then
     drop(row)
     count("dropped")
   end
-  return ok
 end
 
 -- One old row is looked at per connection, so that certificates and names of long ago leave.

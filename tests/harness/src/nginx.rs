@@ -14,6 +14,7 @@
 use crate::process::{Process, free_port};
 use crate::wait;
 use anyhow::{Context as _, bail};
+use certdrift_contract::tap::TapReport;
 use rustix::process::Signal;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -128,7 +129,8 @@ impl Plan {
         for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"] {
             writeln!(text, "{kind}_temp_path {}/temp-{kind};", folder.display())?;
         }
-        writeln!(text, "{tap}{}", self.http)?;
+        // Its default has TLS 1.3 since 1.23.4 only; Kong sets this.
+        writeln!(text, "ssl_protocols TLSv1.2 TLSv1.3;\n{tap}{}", self.http)?;
         for server in &self.servers {
             let include = if self.tap {
                 format!("include {}/certdrift-proxy.conf;", folder.display())
@@ -203,6 +205,26 @@ impl Nginx {
     #[must_use]
     pub fn tap_url(&self) -> String {
         format!("http://{}/tap", self.tap_address())
+    }
+
+    /// What the tap answers now.
+    ///
+    /// # Errors
+    /// It does not answer 200 with a report.
+    pub fn tap_report(&self) -> anyhow::Result<TapReport> {
+        self.tap_report_on("")
+    }
+
+    /// What the tap answers for these hosts, comma-separated; it keeps track of them from now on.
+    ///
+    /// # Errors
+    /// As [`Nginx::tap_report`].
+    pub fn tap_report_on(&self, hosts: &str) -> anyhow::Result<TapReport> {
+        let answer = request(self.tap_address(), "GET", &format!("/tap?hosts={hosts}"), &[])?;
+        if answer.status != 200 {
+            bail!("the tap answers {}: {}", answer.head, answer.body);
+        }
+        serde_json::from_str(&answer.body).with_context(|| answer.body.clone())
     }
 
     /// The pids of the workers that take connections, ascending.
