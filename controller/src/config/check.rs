@@ -44,6 +44,14 @@ pub fn check(config: &Config) -> Vec<Problem> {
         }
         files.push((file, one.name.as_str()));
         gateway(one, &at, &mut told);
+        sources(one, &at, &mut told);
+        for (place, why) in one.policy.check() {
+            told.tell(
+                &format!("{at}.policy.{place}"),
+                &why,
+                "correct the line; docs/configuration.md says what each key means",
+            );
+        }
     }
     told.0
 }
@@ -100,6 +108,22 @@ fn gateway(gateway: &Gateway, at: &str, told: &mut Told) {
             "use 1 to 63 lower-case letters, digits and -, as in kong-public",
         );
     }
+    for (key, period) in [
+        ("timeout", gateway.observe.timeout),
+        ("sweep", gateway.observe.sweep),
+        ("poll", gateway.observe.poll),
+    ] {
+        if period.as_millis() < 100 {
+            told.tell(
+                &format!("{at}.observe.{key}"),
+                "it is shorter than 100ms",
+                "give it a sensible time, as in 5s",
+            );
+        }
+    }
+    if gateway.observe.per_second == 0 {
+        told.tell(&format!("{at}.observe.per_second"), "0 would observe nothing", "20 is polite");
+    }
     if gateway.endpoints.is_empty() {
         let mend = "list at least one address where it takes TLS connections: `- {name: a, address: 127.0.0.1:8443}`";
         told.tell(&format!("{at}.endpoints"), "there is no endpoint: nothing could be observed", mend);
@@ -115,6 +139,72 @@ fn gateway(gateway: &Gateway, at: &str, told: &mut Told) {
             );
         }
         endpoint(one, &at, told);
+    }
+}
+
+fn sources(gateway: &Gateway, at: &str, told: &mut Told) {
+    if gateway.sources.is_empty() {
+        let mend = "name at least one directory: `- directory: /etc/letsencrypt/live`";
+        told.tell(&format!("{at}.sources"), "there is no source: nothing would be expected", mend);
+    }
+    let mut directories = HashSet::new();
+    let mut default = false;
+    for (n, source) in gateway.sources.iter().enumerate() {
+        let at = format!("{at}.sources[{n}]");
+        if !directories.insert(&source.directory) {
+            let why = format!("{} is listed twice", source.directory.display());
+            told.tell(&format!("{at}.directory"), &why, "list each directory once");
+        }
+        if source.default.is_some() && std::mem::replace(&mut default, true) {
+            told.tell(
+                &format!("{at}.default"),
+                "another source names the default certificate",
+                "name one default certificate a gateway",
+            );
+        }
+        for (path, hosts) in &source.hosts {
+            for (m, host) in hosts.iter().enumerate() {
+                if let Err(error) = crate::source::names::host(host) {
+                    let place = format!("{at}.hosts.\"{path}\"[{m}]");
+                    told.tell(
+                        &place,
+                        &format!("{host:?}: {error}"),
+                        "write a host name, *.parent, name.* or *",
+                    );
+                }
+            }
+        }
+    }
+    for (n, known) in gateway.acknowledged.iter().enumerate() {
+        let at = format!("{at}.acknowledged[{n}]");
+        if let Err(error) = crate::source::names::host(&known.host)
+            && known.host != "default"
+        {
+            told.tell(
+                &format!("{at}.host"),
+                &format!("{:?}: {error}", known.host),
+                "write the host as the ledger lists it",
+            );
+        }
+        if known.reason.trim().is_empty() {
+            told.tell(
+                &format!("{at}.reason"),
+                "there is no reason",
+                "say why it is let be, for whoever comes next",
+            );
+        }
+    }
+    for (n, remedy) in gateway.policy.remedies.iter().enumerate() {
+        if let Some(name) = &remedy.endpoint
+            && !gateway.endpoints.iter().any(|e| e.name == *name)
+        {
+            let why = format!("there is no endpoint {name:?}");
+            told.tell(
+                &format!("{at}.policy.remedies[{n}].endpoint"),
+                &why,
+                "name one of this gateway's endpoints, or leave it out",
+            );
+        }
     }
 }
 

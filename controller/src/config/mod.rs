@@ -14,8 +14,12 @@ pub(crate) mod tests;
 pub use load::{Overrides, load};
 pub use secret::{Token, TokenFrom};
 
+use crate::converge::Policy;
+use crate::converge::period::Period;
+use certdrift_contract::UnixTime;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -132,9 +136,20 @@ pub struct Gateway {
     /// Whose wildcard rules hold: `kong` (one label; also right for nginx) or `envoy` (`*.x` spans labels).
     #[serde(rename = "match", default = "rules")]
     pub rules: Rules,
+    /// Where its certificates are stored.
+    pub sources: Vec<Source>,
     /// Where its ledger goes.
     #[serde(default)]
     pub publish: Publish,
+    /// How it is looked at.
+    #[serde(default)]
+    pub observe: Observe,
+    /// How far certdrift may go: tell only (the default), or heal.
+    #[serde(default)]
+    pub policy: Policy,
+    /// Drifts that somebody knows of and lets be: they stay visible, are not alerted and not healed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub acknowledged: Vec<Acknowledged>,
     /// Where it serves: each address that takes TLS connections.
     pub endpoints: Vec<Endpoint>,
 }
@@ -158,6 +173,59 @@ impl From<Rules> for certdrift_contract::Rules {
     }
 }
 
+/// A directory of certificates (certbot's `live/`, lego's, a mounted Secret, PEM pairs), or a single file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// Its path. Keys are compared with their certificates where they can be read, and never kept.
+    pub directory: PathBuf,
+    /// Hosts a certificate answers for, by its path below the directory (`.` is the directory itself); all the names in it when not listed here.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hosts: BTreeMap<String, Vec<String>>,
+    /// Path below the directory of the gateway's default certificate, served where no host matches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<String>,
+}
+
+/// How a gateway is looked at. A handshake costs it 0.3 to 0.4 ms of CPU.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Observe {
+    /// How long one handshake or report may take in all.
+    pub timeout: Period,
+    /// How often every host is looked at on every endpoint; changed and drifting hosts are looked at, at once.
+    pub sweep: Period,
+    /// How often tap and report are read.
+    pub poll: Period,
+    /// The most handshakes a second with one endpoint.
+    #[schemars(range(min = 1, max = 1000))]
+    pub per_second: u32,
+}
+
+impl Default for Observe {
+    fn default() -> Self {
+        Self {
+            timeout: Period::seconds(5),
+            sweep: Period::seconds(600),
+            poll: Period::seconds(5),
+            per_second: 20,
+        }
+    }
+}
+
+/// A drift that somebody knows of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Acknowledged {
+    /// The host as the ledger lists it, on every endpoint.
+    pub host: String,
+    /// Why it is let be.
+    pub reason: String,
+    /// Until when, `2026-12-01T00:00:00Z`.
+    #[schemars(with = "String")]
+    pub until: UnixTime,
+}
+
 /// Where a gateway's ledger goes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -168,11 +236,14 @@ pub struct Publish {
     /// Whether to answer `GET /ledger/NAME` too.
     #[serde(default = "yes")]
     pub serve: bool,
+    /// How long a replaced certificate may still be served before that is drift.
+    #[serde(default = "grace")]
+    pub grace: Period,
 }
 
 impl Default for Publish {
     fn default() -> Self {
-        Self { file: None, serve: true }
+        Self { file: None, serve: true, grace: grace() }
     }
 }
 
@@ -232,6 +303,10 @@ const fn address() -> SocketAddr {
 
 const fn rules() -> Rules {
     Rules::Kong
+}
+
+const fn grace() -> Period {
+    Period::seconds(crate::publish::build::GRACE.unsigned_abs())
 }
 
 const fn yes() -> bool {
