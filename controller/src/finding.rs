@@ -2,6 +2,7 @@
 //!
 //! The same text serves the command line, logs, metrics' documentation and `certdrift explain CODE`. Codes are public
 //! contract: never reused. 1xx source, 2xx publish, 3xx observe, 4xx converge and remedy, 5xx configuration, 6xx filter and tap.
+use crate::observe::findings as observe;
 use crate::source::findings as source;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -113,6 +114,18 @@ pub const CATALOGUE: &[&Kind] = &[
     &crate::converge::findings::STATE_DAMAGED,
     &crate::converge::findings::STATE_UNWRITABLE,
     &crate::converge::findings::HISTORY_UNWRITABLE,
+    &observe::DRIFT,
+    &observe::CHAIN_DIFFERS,
+    &observe::CHAIN_ORDER,
+    &observe::NOT_IN_DATE,
+    &observe::NOT_COVERED,
+    &observe::HALF_MISSING,
+    &observe::UNREACHABLE,
+    &observe::UNOBSERVABLE,
+    &observe::NO_POSSESSION,
+    &observe::NOT_TRUSTED,
+    &observe::CHECK_USAGE,
+    &observe::UNPROVEN,
     &crate::config::findings::UNREADABLE,
     &crate::config::findings::NOT_UNDERSTOOD,
     &crate::config::findings::UNKNOWN_KEY,

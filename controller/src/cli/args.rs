@@ -77,6 +77,8 @@ pub enum Color {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Look at what hosts serve, right now; needs no set-up
+    Check(super::check::Args),
     /// Check a configuration, print its schema, or an example
     Config(super::config::Args),
     /// Explain a code such as CD-101; without one, list them all

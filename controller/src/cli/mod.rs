@@ -3,8 +3,10 @@
 //! stdout is data, stderr is talk. A subcommand is a file here with `Args` (clap) and
 //! `run(&Args, &Output) -> Result<Exit, Failure>`; it is mounted by a variant of [`args::Command`].
 pub mod args;
+pub mod check;
 pub mod completion;
 pub mod config;
+pub mod duration;
 pub mod explain;
 pub mod man;
 pub mod output;
@@ -138,6 +140,7 @@ fn dispatch(cli: &Cli, out: &Output) -> Result<Exit, Failure> {
             out.text(args::WELCOME)?;
             Ok(Exit::Good)
         }
+        Some(Command::Check(args)) => check::run(args, out),
         Some(Command::Config(args)) => config::run(args, out),
         Some(Command::Explain(args)) => explain::run(args, out),
         Some(Command::Completion(args)) => completion::run(args, out),

@@ -108,19 +108,3 @@ pub const UNPROVEN: Kind = Kind {
     mend: "use a key of RSA 2048 to 8192 bits, P-256, P-384 or Ed25519",
     severity: Severity::Info,
 };
-
-/// All of them.
-pub const ALL: [&Kind; 12] = [
-    &DRIFT,
-    &CHAIN_DIFFERS,
-    &CHAIN_ORDER,
-    &NOT_IN_DATE,
-    &NOT_COVERED,
-    &HALF_MISSING,
-    &UNREACHABLE,
-    &UNOBSERVABLE,
-    &NO_POSSESSION,
-    &NOT_TRUSTED,
-    &CHECK_USAGE,
-    &UNPROVEN,
-];

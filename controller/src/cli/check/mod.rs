@@ -1,0 +1,248 @@
+//! `certdrift check`: what is served there, right now; needs nothing installed.
+//!
+//! Every address of every host is shaken hands with once per signature family, because a server with an RSA + ECDSA
+//! pair shows most clients the ECDSA member only.
+pub mod expect;
+pub mod judge;
+pub mod target;
+pub mod trust;
+pub mod view;
+
+use super::output::Output;
+use super::{Exit, Failure};
+use crate::observe::findings;
+use crate::observe::handshake::{Target, look};
+use crate::observe::proxy_protocol::ProxyProtocol;
+use crate::observe::verifier::Offer;
+use crate::source::KeyFamily;
+use certdrift_contract::UnixTime;
+use expect::Expect;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+use target::{Host, Place};
+use tokio::sync::Semaphore;
+use trust::Trust;
+use view::{Report, Verdict};
+
+/// So many addresses are looked at at a time.
+const AT_A_TIME: usize = 16;
+/// Between two looks of `--wait`.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Look at what hosts serve.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub struct Args {
+    /// shop.example.com, shop.example.com:8443, 192.0.2.1, [2001:db8::1]:8443 or https://shop.example.com; a wildcard is asked for by a made-up label under it
+    #[arg(required = true, value_name = "HOST")]
+    hosts: Vec<String>,
+    /// Connect here and not to the addresses of HOST; can be given several times
+    #[arg(long, value_name = "ADDR:PORT")]
+    connect: Vec<String>,
+    /// The certificate that must be served: a PEM file (its chain is compared too) or a SHA-256 fingerprint; for an RSA + ECDSA pair give both
+    #[arg(long, value_name = "PEM|FINGERPRINT")]
+    expect: Vec<String>,
+    /// Judge by these root certificates; without, trust in the system's is told but not judged
+    #[arg(long, value_name = "FILE|system")]
+    roots: Option<String>,
+    /// Say who we are by this form of the PROXY protocol first
+    #[arg(long, value_name = "v1|v2", value_parser = form)]
+    proxy_protocol: Option<ProxyProtocol>,
+    /// For the whole look at one address, also at one that accepts and is silent
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = super::duration::parse)]
+    timeout: Duration,
+    /// Look again until all is good, for at most so long
+    #[arg(long, value_name = "TIME", value_parser = super::duration::parse)]
+    wait: Option<Duration>,
+    /// IPv4 addresses only
+    #[arg(short = '4', long, conflicts_with = "ipv6")]
+    ipv4: bool,
+    /// IPv6 addresses only
+    #[arg(short = '6', long)]
+    ipv6: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  certdrift check shop.example.com
+  certdrift check shop.example.com --expect /etc/letsencrypt/live/shop/fullchain.pem --wait 60s
+  certdrift check shop.example.com --connect 10.0.0.7:8443 --connect 10.0.0.8:8443
+  certdrift check shop.example.com --expect rsa.pem --expect ecdsa.pem -o json
+
+Exit codes:
+  0   what is expected is served; or, nothing expected, what anybody can see is in order
+  1   drift, or an invalid certificate (an expired one is 1 even when it is the one expected)
+  2   could not tell (unreachable, no answer in time); never passes as good
+  64  bad usage
+Of several addresses any 1 wins over 2, and 2 over 0.";
+
+fn form(text: &str) -> Result<ProxyProtocol, String> {
+    match text {
+        "v1" => Ok(ProxyProtocol::V1),
+        "v2" => Ok(ProxyProtocol::V2),
+        _ => Err("v1 or v2".to_owned()),
+    }
+}
+
+/// All that the arguments say, checked.
+struct Plan {
+    hosts: Vec<Host>,
+    places: Vec<Place>,
+    expect: Vec<Expect>,
+    trust: Option<Trust>,
+    proxy_protocol: Option<ProxyProtocol>,
+    timeout: Duration,
+    family: fn(&SocketAddr) -> bool,
+}
+
+/// Looks, and says what was seen.
+///
+/// # Errors
+/// An argument cannot be understood (64), or the system has no roots to judge by (2).
+pub fn run(args: &Args, out: &Output) -> Result<Exit, Failure> {
+    let plan = Arc::new(plan(args)?);
+    let report = super::block_on(async {
+        let started = Instant::now();
+        loop {
+            let report = once(&plan).await;
+            let left = args.wait.unwrap_or_default().saturating_sub(started.elapsed());
+            if report.verdict.exit() == Exit::Good || left.is_zero() {
+                return report;
+            }
+            tokio::time::sleep(PAUSE.min(left)).await;
+        }
+    })?;
+    out.show(&report)?;
+    Ok(report.verdict.exit())
+}
+
+fn plan(args: &Args) -> Result<Plan, Failure> {
+    fn all<T>(flag: &str, given: &[String], parse: fn(&str) -> Result<T, String>) -> Result<Vec<T>, Failure> {
+        let usage = |text: &str, why| Failure::usage(findings::CHECK_USAGE.on(format!("{flag}{text}"), why));
+        given.iter().map(|text| parse(text).map_err(|why| usage(text, why))).collect()
+    }
+    let trust = Trust::new(args.roots.as_deref()).map_err(|why| {
+        let finding =
+            findings::CHECK_USAGE.on(format!("--roots {}", args.roots.as_deref().unwrap_or_default()), why);
+        if args.roots.as_deref() == Some("system") {
+            Failure::unknown(finding)
+        } else {
+            Failure::usage(finding)
+        }
+    })?;
+    Ok(Plan {
+        hosts: all("", &args.hosts, Host::parse)?,
+        places: all("--connect ", &args.connect, Place::parse)?,
+        expect: all("--expect ", &args.expect, Expect::parse)?,
+        trust,
+        proxy_protocol: args.proxy_protocol,
+        timeout: args.timeout.max(Duration::from_millis(1)),
+        family: match (args.ipv4, args.ipv6) {
+            (true, _) => SocketAddr::is_ipv4,
+            (_, true) => SocketAddr::is_ipv6,
+            _ => |_| true,
+        },
+    })
+}
+
+/// Looks at everything once.
+async fn once(plan: &Arc<Plan>) -> Report {
+    let gate = Arc::new(Semaphore::new(AT_A_TIME));
+    let mut hosts = Vec::new();
+    // All addresses of all hosts at once, within the gate; gathered in the order typed.
+    for host in &plan.hosts {
+        let found = addresses(plan, host).await;
+        let looks = found.addresses.iter().map(|address| {
+            let (plan, gate, address, host) = (Arc::clone(plan), Arc::clone(&gate), *address, host.clone());
+            tokio::spawn(async move {
+                let _turn = gate.acquire().await;
+                one(&plan, &host, address).await
+            })
+        });
+        hosts.push((host, looks.collect::<Vec<_>>(), found.findings));
+    }
+    let mut report = Report { verdict: Verdict::Match, exit_code: 0, at: now(), hosts: Vec::new() };
+    for (host, looks, findings) in hosts {
+        let mut addresses = Vec::new();
+        for look in looks {
+            if let Ok(address) = look.await {
+                addresses.push(address);
+            }
+        }
+        let good = if plan.expect.is_empty() { Verdict::Valid } else { Verdict::Match };
+        let start = if findings.is_empty() && !addresses.is_empty() { good } else { Verdict::Unknown };
+        let verdict = addresses.iter().fold(start, |worst, a| worst.worse(a.verdict));
+        report.verdict = if report.hosts.is_empty() { verdict } else { report.verdict.worse(verdict) };
+        report.hosts.push(view::Host {
+            host: host.name.to_string(),
+            sni: host.sni(),
+            made_up: host.made_up,
+            verdict,
+            addresses,
+            findings,
+        });
+    }
+    report.exit_code = report.verdict.exit().code();
+    report
+}
+
+/// Where to connect for a host, and what is wrong with that.
+struct Found {
+    addresses: Vec<SocketAddr>,
+    findings: Vec<crate::finding::Finding>,
+}
+
+async fn addresses(plan: &Plan, host: &Host) -> Found {
+    let own = Place { name: host.concrete.clone(), port: Some(host.port) };
+    let places = if plan.places.is_empty() { std::slice::from_ref(&own) } else { &plan.places };
+    let mut found = Found { addresses: Vec::new(), findings: Vec::new() };
+    for place in places {
+        let lookup = tokio::net::lookup_host((place.name.as_str(), place.port.unwrap_or(host.port)));
+        let why = match tokio::time::timeout(plan.timeout, lookup).await {
+            Ok(Ok(all)) => {
+                let all: Vec<SocketAddr> = all.filter(plan.family).collect();
+                let new = |address: &&SocketAddr| !found.addresses.contains(address);
+                let mut new: Vec<SocketAddr> = all.iter().filter(new).copied().collect();
+                new.dedup();
+                found.addresses.append(&mut new);
+                if !all.is_empty() {
+                    continue;
+                }
+                "it has no address of the family asked for".to_owned()
+            }
+            Ok(Err(e)) => format!("it has no address: {e}"),
+            Err(_) => "its name server gives no answer in time".to_owned(),
+        };
+        found.findings.push(findings::UNREACHABLE.on(place.name.as_str(), format!("{}: {why}", place.name)));
+    }
+    found
+}
+
+async fn one(plan: &Plan, host: &Host, address: SocketAddr) -> view::Address {
+    let target =
+        Target { address, sni: host.sni(), proxy_protocol: plan.proxy_protocol, timeout: plan.timeout };
+    let [rsa, ecdsa, ed25519] = [KeyFamily::Rsa, KeyFamily::Ecdsa, KeyFamily::Ed25519];
+    // At the same time, so that the timeout bounds the address and not each of them.
+    let looks = tokio::join!(
+        look(&target, Offer::Only(rsa)),
+        look(&target, Offer::Only(ecdsa)),
+        look(&target, Offer::Only(ed25519)),
+    );
+    let looks = [(ecdsa, looks.1), (rsa, looks.0), (ed25519, looks.2)];
+    let now = now();
+    let question = judge::Question {
+        host: &host.concrete,
+        expect: &plan.expect,
+        trust_is_judged: plan.trust.as_ref().is_some_and(|t| t.judged),
+        now,
+    };
+    judge::address(&address.to_string(), &looks, &question, |served| {
+        plan.trust.as_ref().map(|t| t.path(&served.certificates, now.seconds()))
+    })
+}
+
+fn now() -> UnixTime {
+    let elapsed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    UnixTime::from_seconds(i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX))
+}
