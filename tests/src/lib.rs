@@ -3,4 +3,6 @@
 //! shares: what starts nginx or Envoy or makes a certificate belongs there and is named here.
 #![forbid(unsafe_code)]
 
+pub mod host;
+
 pub use certdrift_harness::{certs, nginx, openssl, process, wait};
