@@ -113,7 +113,7 @@ pub enum What {
         expected: Vec<Fingerprint>,
     },
     /// A remedy is about to be started.
-    Remedy(Intent),
+    Remedy { intent: Intent },
     /// It has ended.
     Ended { id: u64, remedy: String, ok: bool, said: String, took_ms: u64 },
     /// The wire shows what is expected; the drift is over.

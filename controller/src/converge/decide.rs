@@ -155,12 +155,12 @@ pub(super) fn start_remedy(state: &mut State, out: &mut Vec<Action>) {
         }
     }
     let started = state.clock.age();
-    state.next_id += 1;
+    state.next_id = state.next_id.saturating_add(1);
     state.starts.push(started);
     wait::forget_old_starts(state);
     state.in_flight = Some(InFlight { intent: intent.clone(), started });
     out.push(Action::Persist);
-    out.push(record(state, What::Remedy(intent.clone())));
+    out.push(record(state, What::Remedy { intent: intent.clone() }));
     out.push(Action::StartRemedy(intent));
 }
 

@@ -85,6 +85,7 @@ pub use clock::{LONGEST_GAP, Millis};
 pub use decide::MARGIN;
 pub use event::{Acknowledgement, Event, Observed, Sight, Workload};
 pub use policy::{Mode, Policy};
+pub(crate) use state::SCHEMA;
 pub use state::{Drift, Endpoint, InFlight, Proving, Seen, State, Status, WorkerSeen};
 pub use wait::{FRESH, Wait, may_start};
 pub use window::{Day, Offset, TimeOfDay, Window};

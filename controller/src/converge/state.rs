@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Version of the state's form on disk.
-pub(super) const SCHEMA: &str = "certdrift.dev/convergence/v1";
+pub(crate) const SCHEMA: &str = "certdrift.dev/convergence/v1";
 
 /// The machine's memory of one gateway.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -1,4 +1,5 @@
 //! Remedies as configuration writes them.
+use crate::config::TokenFrom;
 use crate::converge::period::Period;
 use crate::diagnose::Cause;
 use schemars::JsonSchema;
@@ -87,7 +88,7 @@ pub enum SignalName {
 pub struct Command {
     /// The program (an absolute path, or a name found in `PATH`) and its arguments, each as it is: no shell reads them.
     pub argv: Vec<String>,
-    /// Further variables of its environment; it also gets `CERTDRIFT_GATEWAY`, `CERTDRIFT_ENDPOINT`, `CERTDRIFT_HOST`,
+    /// Further variables of its environment. It does not inherit ours but for `PATH`, `HOME`, `USER`, `LANG` and `TZ`; it gets `CERTDRIFT_GATEWAY`, `CERTDRIFT_ENDPOINT`, `CERTDRIFT_HOST`,
     /// `CERTDRIFT_CAUSE`, `CERTDRIFT_REMEDY`, `CERTDRIFT_INTENT`, `CERTDRIFT_SERVED`, `CERTDRIFT_EXPECTED`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
@@ -99,12 +100,12 @@ pub struct Command {
 pub struct Webhook {
     /// Where to, `http://` or `https://`.
     pub url: String,
-    /// File whose content is sent as `authorization: Bearer …`.
+    /// Sent as `authorization: Bearer …`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub token_file: Option<PathBuf>,
-    /// File whose content is the key of an HMAC-SHA256 over the body, sent as `x-certdrift-signature: sha256=…`.
+    pub token: Option<TokenFrom>,
+    /// Key of an HMAC-SHA256 over the body, sent as `x-certdrift-signature: sha256=…`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hmac_file: Option<PathBuf>,
+    pub hmac: Option<TokenFrom>,
 }
 
 /// A remedy; exactly one of `signal`, `command` and `webhook` says what is done.

@@ -1,4 +1,5 @@
 //! Tests of the machine: stories by hand, random histories, an exhaustive search, and replays.
+mod replay;
 mod stories;
 
 use super::{Action, Event, Millis, Observed, Policy, Sight, State, What, step};
@@ -14,6 +15,7 @@ struct Run {
     state: Option<State>,
     now: Millis,
     actions: Vec<Action>,
+    told: Vec<(Millis, Event, Vec<Action>)>,
 }
 
 fn policy(json: &str) -> Policy {
@@ -33,8 +35,12 @@ fn healing() -> Policy {
 
 impl Run {
     fn new(policy: Policy) -> Self {
-        let mut run =
-            Self { state: Some(State::new("nginx", policy, START)), now: START, actions: Vec::new() };
+        let mut run = Self {
+            state: Some(State::new("nginx", policy, START)),
+            now: START,
+            actions: Vec::new(),
+            told: Vec::new(),
+        };
         run.up("a");
         run
     }
@@ -47,6 +53,7 @@ impl Run {
         let (state, actions) = step(self.state.take().expect("a state"), event, self.now);
         self.state = Some(state);
         self.actions.extend(actions.iter().cloned());
+        self.told.push((self.now, event.clone(), actions.clone()));
         actions
     }
 
