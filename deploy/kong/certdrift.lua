@@ -37,8 +37,8 @@ local tap = {}
 local workers, rows_dict = shared.certdrift, shared.certdrift_rows
 
 -- === OpenSSL ===
--- Own names for its functions (asm labels): declaring them by their own would change or break the declarations of
--- resty.openssl, which Kong uses, since LuaJIT keeps one declaration per name.
+-- Own names for its functions (asm labels): LuaJIT keeps the first declaration of a name, so that by their own names
+-- either Kong's resty.openssl would get ours, with types it does not expect, or we its.
 pcall(ffi.cdef, [[
   void *certdrift_get_req_ssl(void *r, const char **err) __asm__("ngx_http_lua_ffi_get_req_ssl_pointer");
   void *certdrift_SSL_get_certificate(const void *ssl) __asm__("SSL_get_certificate");
@@ -162,10 +162,14 @@ local function announce()
   workers:safe_set("w:" .. me.id, format("%d %d %d", me.pid, me.started, slots))
 end
 
--- Runs when the worker begins to shut down: its rows leave at once, though it may still serve what is open.
+-- Kong replaces ngx.timer.at by a timer wheel and keeps nginx's own under this name.
+local timer_at = rawget(_G, "native_timer_at") or ngx.timer.at
+
+-- Pends while the worker lives; nginx runs it, as premature, when the worker begins to shut down. Its rows leave then,
+-- though it may still serve what is open.
 local function leave(premature)
-  if not premature or left then
-    return
+  if not premature then
+    return timer_at(86400, leave)
   end
   left = true
   local word = workers:get("w:" .. me.id)
@@ -195,12 +199,9 @@ local function register()
   end
   me = { id = id, pid = pid, started = time() }
   announce()
-  -- Kong replaces ngx.timer.at by a timer wheel and keeps nginx's own under this name. A pending timer is run, as
-  -- premature, when the worker is told to go.
-  local timer_at = rawget(_G, "native_timer_at") or _G.native_timer_at or ngx.timer.at
-  local ok, err = timer_at(10 * 365 * 86400, leave)
+  local ok, err = timer_at(86400, leave)
   if not ok then
-    log(ERR, "certdrift: no timer to tell of this worker's end: ", err)
+    log(ERR, "certdrift: this worker's rows will stay in memory after its end, up to a day: ", err)
   end
 end
 

@@ -144,3 +144,20 @@ fn a_full_dictionary_harms_no_request_and_strangers_make_room_for_certificates()
     assert_eq!(report.workers[0].full, 402);
     assert!(!site.nginx.error_log().contains("[error]"), "{}", site.nginx.error_log());
 }
+
+#[test]
+fn reloads_and_crashes_leave_no_rows_behind() {
+    // Room for about 200 rows; each generation of workers fills half of it.
+    let site = site(1, "64k");
+    for round in 0..4 {
+        site.strangers(100, "stranger-{}.example.net");
+        let report = site.nginx.tap_report().unwrap();
+        assert_eq!((report.dropped, report.displaced), (0, 0), "round {round}");
+        assert_eq!(report.observations.len(), 101, "round {round}");
+        if round % 2 == 0 {
+            site.nginx.reload().unwrap();
+        } else {
+            site.nginx.kill_worker(report.workers[0].pid);
+        }
+    }
+}

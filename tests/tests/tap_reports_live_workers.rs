@@ -138,12 +138,7 @@ fn a_worker_that_was_killed_leaves_the_report() {
     let site = site();
     let before = every_worker_serves(&site, "demo.example.com");
     let victim = before.workers[0].pid;
-    let raw = i32::try_from(victim).ok().and_then(rustix::process::Pid::from_raw).unwrap();
-    rustix::process::kill_process(raw, rustix::process::Signal::KILL).unwrap();
-    wait::until("nginx to replace its worker", PATIENCE, || {
-        let now = site.nginx.worker_pids();
-        if now.len() == 2 && !now.contains(&victim) { Ok(()) } else { Err(now) }
-    });
+    site.nginx.kill_worker(victim);
     let report = site.nginx.tap_report().unwrap();
     assert!(!pids(&report).contains(&victim), "{report:?}");
     assert!(report.observations.iter().all(|o| o.pid != victim), "{report:?}");

@@ -266,6 +266,17 @@ impl Nginx {
         self.process.signal(signal);
     }
 
+    /// Kills one worker, as a crash would, and waits until the master has put another in its place.
+    pub fn kill_worker(&self, pid: u32) {
+        if let Some(raw) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
+            let _ = rustix::process::kill_process(raw, Signal::KILL);
+        }
+        wait::until("nginx to replace a killed worker", PATIENCE, || match self.worker_pids() {
+            now if now.len() == self.workers && !now.contains(&pid) => Ok(()),
+            now => Err(now),
+        });
+    }
+
     /// What it has logged.
     #[must_use]
     pub fn error_log(&self) -> String {
