@@ -163,7 +163,7 @@ local function announce()
 end
 
 -- Kong replaces ngx.timer.at by a timer wheel and keeps nginx's own under this name.
-local timer_at = rawget(_G, "native_timer_at") or ngx.timer.at
+local timer_at = _G.native_timer_at or ngx.timer.at
 
 -- Pends while the worker lives; nginx runs it, as premature, when the worker begins to shut down. Its rows leave then,
 -- though it may still serve what is open.
