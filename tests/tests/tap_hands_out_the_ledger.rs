@@ -6,7 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-const CONTROLLER: &str = "127.0.0.1:8780";
+const CONTROLLER: &str = "127.0.0.1:9480";
 const LOOPBACK: &str = "127.0.0.0/8   1;";
 
 fn plan() -> Plan {
@@ -91,7 +91,7 @@ fn nginx_starts_and_serves_while_the_controllers_name_does_not_resolve() {
     // A resolver that does not answer: a socket nobody reads.
     let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let nginx = plan()
-        .edit(CONTROLLER, "certdrift.nowhere.svc.cluster.local:8780")
+        .edit(CONTROLLER, "certdrift.nowhere.svc.cluster.local:9480")
         .edit(
             "resolver 10.96.0.10 valid=10s",
             &format!("resolver {} valid=10s", silent.local_addr().unwrap()),

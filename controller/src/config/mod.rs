@@ -265,7 +265,7 @@ pub struct Endpoint {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1024))]
     pub workers: Option<u32>,
-    /// URL of the tap's report, `http://127.0.0.1:8787/certdrift/tap`.
+    /// URL of the tap's report, `http://127.0.0.1:8787/tap`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tap: Option<String>,
     /// URL of the filter's report, `https://127.0.0.1:8443/certdrift/report`.
