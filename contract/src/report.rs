@@ -171,8 +171,8 @@ impl Writer {
         self.0.push('}');
     }
 
-    fn number(&mut self, number: impl ToString) {
-        self.raw(&number.to_string());
+    fn number(&mut self, number: impl std::fmt::Display) {
+        self.raw(&format!("{number}"));
     }
 
     fn text(&mut self, text: &str) {

@@ -31,8 +31,8 @@ pub fn read(host: &impl Host, headers: usize, body: usize) -> Result<Answer, (Po
         Some(b"304") => return Ok(Answer::NotModified),
         Some(b"200") => {}
         Some(other) => {
-            let code: String = String::from_utf8_lossy(other).chars().take(3).collect();
-            return Err((PollResult::Unreachable, format!("it answered {code}")));
+            let code = other.iter().take(3).filter(|b| b.is_ascii_digit()).map(|b| char::from(*b));
+            return Err((PollResult::Unreachable, "it answered ".chars().chain(code).collect()));
         }
         None => return Err((PollResult::Unreachable, "it answered without a status".to_owned())),
     }

@@ -347,8 +347,12 @@ fn choice<T: Copy>(r: &mut Reader<'_>, choices: &[(&str, T)]) -> Result<T, Parse
     if let Some((_, value)) = choices.iter().find(|(name, _)| *name == text) {
         return Ok(*value);
     }
-    let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-    Err(r.error(format!("one of {}", names.join(", "))))
+    let mut expected = String::from("one of");
+    for (name, _) in choices {
+        expected.push(' ');
+        expected.push_str(name);
+    }
+    Err(r.error(expected))
 }
 
 fn unknown(r: &mut Reader<'_>, strangers: &mut Vec<String>, key: &str) -> Result<(), ParseError> {

@@ -134,5 +134,5 @@ fn names() -> impl Iterator<Item = String> {
 }
 
 fn labelled(name: &str, label: &str, value: &str) -> String {
-    [name, "_", label, "=", value].concat()
+    format!("{name}_{label}={value}")
 }

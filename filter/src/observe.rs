@@ -189,7 +189,7 @@ fn settle(found: Found<'_, Seen>, served: &Served<'_>, verdict: Verdict, frame: 
     state.note(served, verdict, frame);
     // A certificate the entry does not know is no end of drift, whoever knows it.
     let over = |seen: &Seen| {
-        seen.standing(&expecting, |_| Known::OtherEntry, frame).is_none_or(|(_, v)| v.healthy())
+        seen.standing(&expecting, &|_| Known::OtherEntry, frame).is_none_or(|(_, v)| v.healthy())
     };
     let turn = state.turn(verdict, over).map(|turn| (turn, listed.to_owned()));
     Judged { verdict, expected: expecting.current.first().map(|e| e.sha256), turn }

@@ -179,7 +179,7 @@ impl Poller {
         location: usize,
         step: Result<Step, Failure>,
     ) {
-        let name = self.place(location).map(|l| [&*l.upstream, &*l.path].concat()).unwrap_or_default();
+        let name = self.place(location).map(|l| format!("{}{}", l.upstream, l.path)).unwrap_or_default();
         match step {
             Ok(Step::Waiting) => {}
             Ok(Step::Done(result)) => {

@@ -110,10 +110,10 @@ impl Seen {
     pub fn standing(
         &self,
         expecting: &Expecting<'_>,
-        known: impl Fn(&Fingerprint) -> Known,
+        known: &dyn Fn(&Fingerprint) -> Known,
         frame: &Frame<'_>,
     ) -> Option<(&Sight, Verdict)> {
-        let judged = self.sights.iter().map(|sight| (sight, sight.verdict_now(expecting, &known, frame)));
+        let judged = self.sights.iter().map(|sight| (sight, sight.verdict_now(expecting, known, frame)));
         if expecting.current.len() > 1 {
             judged.max_by_key(|(_, verdict)| *verdict)
         } else {
@@ -128,7 +128,7 @@ impl Sight {
     fn verdict_now(
         &self,
         expecting: &Expecting<'_>,
-        known: impl Fn(&Fingerprint) -> Known,
+        known: &dyn Fn(&Fingerprint) -> Known,
         frame: &Frame<'_>,
     ) -> Verdict {
         let served = verdict::Served {

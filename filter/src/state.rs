@@ -70,18 +70,19 @@ pub fn observations(poller: &mut Poller, hosts: Hosts, windows: &Windows, now: U
     let Some(ledger) = &mut poller.ledger else { return Vec::new() };
     let (mut out, mut wanted) = (Vec::new(), None);
     if let Hosts::Named(names) = &hosts {
-        let mut listed = std::collections::BTreeSet::new();
+        let mut listed: Vec<String> = Vec::new();
         for name in names {
-            match ledger.find(name.as_bytes()) {
-                Some(found) => listed.insert(found.listed.to_owned()),
-                None => listed.insert(name.clone()),
-            };
+            let name = ledger.find(name.as_bytes()).map_or(name.as_str(), |found| found.listed);
+            if !listed.iter().any(|already| already == name) {
+                listed.push(name.to_owned());
+            }
         }
         wanted = Some(listed);
     }
     for (host, expecting, seen) in ledger.iter() {
-        if wanted.as_mut().is_some_and(|wanted| !wanted.remove(host)) {
-            continue;
+        if let Some(wanted) = &mut wanted {
+            let Some(position) = wanted.iter().position(|name| name == host) else { continue };
+            wanted.swap_remove(position);
         }
         let standing = standing(ledger, &expecting, seen, &frame);
         if hosts == Hosts::Trouble && standing.is_none_or(|(_, verdict)| verdict == Verdict::Match) {
@@ -101,7 +102,7 @@ fn standing<'a>(
     seen: &'a Seen,
     frame: &Frame<'_>,
 ) -> Option<(&'a Sight, Verdict)> {
-    seen.standing(expecting, |fingerprint| ledger.known(fingerprint), frame)
+    seen.standing(expecting, &|fingerprint| ledger.known(fingerprint), frame)
 }
 
 fn host_report(

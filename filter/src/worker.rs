@@ -409,7 +409,7 @@ fn may_see_health(host: &impl Host, config: &Configuration, kind: Option<HostKin
 fn find_out(host: &impl Host, pid: &mut String) -> Option<HostKind> {
     match host.property(b"ngx\0pid") {
         Ok(Some(text)) if !text.is_empty() => {
-            *pid = String::from_utf8_lossy(&text).chars().filter(char::is_ascii_digit).take(20).collect();
+            *pid = text.iter().filter(|b| b.is_ascii_digit()).take(20).map(|b| char::from(*b)).collect();
             Some(HostKind::Kong)
         }
         Ok(_) => Some(HostKind::Envoy),
