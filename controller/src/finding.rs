@@ -126,6 +126,7 @@ pub const CATALOGUE: &[&Kind] = &[
     &observe::NOT_TRUSTED,
     &observe::CHECK_USAGE,
     &observe::UNPROVEN,
+    &observe::SOURCE_UNREADABLE,
     &crate::config::findings::UNREADABLE,
     &crate::config::findings::NOT_UNDERSTOOD,
     &crate::config::findings::UNKNOWN_KEY,

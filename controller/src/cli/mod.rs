@@ -6,7 +6,6 @@ pub mod args;
 pub mod check;
 pub mod completion;
 pub mod config;
-pub mod duration;
 pub mod explain;
 pub mod man;
 pub mod output;

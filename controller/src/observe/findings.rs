@@ -108,3 +108,12 @@ pub const UNPROVEN: Kind = Kind {
     mend: "use a key of RSA 2048 to 8192 bits, P-256, P-384 or Ed25519",
     severity: Severity::Info,
 };
+
+/// Tap, report or status gives no usable answer.
+pub const SOURCE_UNREADABLE: Kind = Kind {
+    code: "CD-313",
+    title: "what the gateway says of itself cannot be read",
+    why: "The endpoint's tap, report or status was asked and gave no usable answer. Handshakes go on, but which worker served what cannot be told.",
+    mend: "ask it by hand (curl -H \"x-certdrift-token: …\" URL); look at the address, the allow list and the token",
+    severity: Severity::Warning,
+};

@@ -51,12 +51,14 @@ impl Facts {
     /// Whether it covers the host: exact, a wildcard of one label, or its IP address.
     #[must_use]
     pub fn covers(&self, host: &HostName) -> bool {
+        let is_ip = host.is_ip();
         let host = host.as_str();
         self.names.iter().any(|name| {
             name == host
-                || name.strip_prefix("*.").is_some_and(|parent| {
-                    host.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest == parent)
-                })
+                || !is_ip
+                    && name.strip_prefix("*.").is_some_and(|parent| {
+                        host.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest == parent)
+                    })
         })
     }
 
@@ -76,6 +78,10 @@ impl Facts {
 fn names(cert: &X509Certificate<'_>) -> Vec<String> {
     let Ok(Some(san)) = cert.subject_alternative_name() else { return Vec::new() };
     let name = |name: &GeneralName<'_>| match name {
+        // An address written as a DNS name covers nothing (RFC 6125 section 1.7.2): it must not look like one that does.
+        GeneralName::DNSName(dns) if certdrift_contract::host::is_ip(dns.as_bytes()) => {
+            Some(format!("DNS:{}", tidy(dns)))
+        }
         GeneralName::DNSName(dns) => Some(tidy(&dns.trim_end_matches('.').to_ascii_lowercase())),
         GeneralName::IPAddress(bytes) => {
             let four = <[u8; 4]>::try_from(*bytes).map(std::net::IpAddr::from);

@@ -1,17 +1,31 @@
 //! What gateways serve: our own full handshakes, the filter's report, the tap.
+//!
+//! ```text
+//! expectations ─> plan (which host next) ─> pace ─> endpoint: handshake, report, tap ─> judge ─> watch::Seen
+//! ```
+//! [`watch`] drives one endpoint; all decisions (plan, pace, workers, judge) are pure and stand in files of their own.
 use crate::source::KeyFamily;
 use certdrift_contract::{Evidence, Fingerprint, UnixTime};
 use serde::Serialize;
 
 pub mod chain;
+pub mod endpoint;
+pub mod expectations;
 pub mod findings;
 pub mod handshake;
 pub mod http;
+pub mod judge;
 pub mod leaf;
 mod limited;
+pub mod pace;
+pub mod plan;
 pub mod proxy_protocol;
+pub mod report;
+pub mod tap;
 pub mod tls;
 pub mod verifier;
+pub mod watch;
+pub mod workers;
 
 /// What one endpoint (and, where known, one worker) served for a host, when, and by what evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -10,6 +10,7 @@ pub mod view;
 
 use super::output::Output;
 use super::{Exit, Failure};
+use crate::converge::period::Period;
 use crate::observe::findings;
 use crate::observe::handshake::{Target, look};
 use crate::observe::proxy_protocol::ProxyProtocol;
@@ -50,11 +51,11 @@ pub struct Args {
     #[arg(long, value_name = "v1|v2", value_parser = form)]
     proxy_protocol: Option<ProxyProtocol>,
     /// For the whole look at one address, also at one that accepts and is silent
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = super::duration::parse)]
-    timeout: Duration,
+    #[arg(long, value_name = "TIME", default_value = "5s")]
+    timeout: Period,
     /// Look again until all is good, for at most so long
-    #[arg(long, value_name = "TIME", value_parser = super::duration::parse)]
-    wait: Option<Duration>,
+    #[arg(long, value_name = "TIME")]
+    wait: Option<Period>,
     /// IPv4 addresses only
     #[arg(short = '4', long, conflicts_with = "ipv6")]
     ipv4: bool,
@@ -106,7 +107,8 @@ pub fn run(args: &Args, out: &Output) -> Result<Exit, Failure> {
         let started = Instant::now();
         loop {
             let report = once(&plan).await;
-            let left = args.wait.unwrap_or_default().saturating_sub(started.elapsed());
+            let left =
+                args.wait.map_or(Duration::ZERO, Period::as_duration).saturating_sub(started.elapsed());
             if report.verdict.exit() == Exit::Good || left.is_zero() {
                 return report;
             }
@@ -137,7 +139,7 @@ fn plan(args: &Args) -> Result<Plan, Failure> {
         expect: all("--expect ", &args.expect, Expect::parse)?,
         trust,
         proxy_protocol: args.proxy_protocol,
-        timeout: args.timeout.max(Duration::from_millis(1)),
+        timeout: args.timeout.as_duration().max(Duration::from_millis(1)),
         family: match (args.ipv4, args.ipv6) {
             (true, _) => SocketAddr::is_ipv4,
             (_, true) => SocketAddr::is_ipv6,

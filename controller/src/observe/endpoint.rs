@@ -1,0 +1,227 @@
+//! One endpoint of a gateway, and the I/O of looking at it.
+use super::handshake::{self, Look, Target};
+use super::http::{Bounds, Client, Request, Url};
+use super::proxy_protocol::ProxyProtocol;
+use super::verifier::Offer;
+use super::{report, tap, workers};
+use crate::config;
+use crate::config::check::host_and_port;
+use certdrift_contract::names::TOKEN_HEADER;
+use certdrift_contract::report::Report;
+use certdrift_contract::tap::TapReport;
+use hyper::Method;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// The most of an answer's body: a report's size follows trouble, a tap's the number of names.
+const MOST_OF_A_BODY: usize = 16 << 20;
+
+/// One address where a gateway serves.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// Its name.
+    pub name: String,
+    /// Name or address to connect to.
+    pub host: String,
+    /// Port to connect to.
+    pub port: u16,
+    /// What it expects before TLS.
+    pub proxy_protocol: Option<ProxyProtocol>,
+    /// A load balancer or CDN.
+    pub edge: bool,
+    /// How many workers it has, as configured.
+    pub workers: Option<u32>,
+    /// The tap's report.
+    pub tap: Option<Url>,
+    /// The filter's report.
+    pub report: Option<Url>,
+    /// Kong's status.
+    pub status: Option<Url>,
+    /// For tap and report.
+    pub token: Option<config::Token>,
+}
+
+/// What came of looking at one host.
+#[derive(Debug)]
+pub struct Looked {
+    /// One per family.
+    pub looks: Vec<Sight>,
+    /// What the tap said of the host afterwards.
+    pub tap: Option<Result<TapReport, String>>,
+}
+
+/// One handshake, and who answered on its connection.
+#[derive(Debug)]
+pub struct Sight {
+    /// What was asked for.
+    pub offer: Offer,
+    /// What was seen.
+    pub look: Look,
+    /// The filter's word from the very worker that served it.
+    pub report: Option<Result<Report, String>>,
+}
+
+/// What the endpoint says of itself.
+#[derive(Debug, Default)]
+pub struct Polled {
+    /// All that the tap knows.
+    pub tap: Option<Result<TapReport, String>>,
+    /// What one worker's filter knows.
+    pub report: Option<Result<Report, String>>,
+    /// Worker pids by Kong's status.
+    pub status: Option<Result<BTreeSet<String>, String>>,
+}
+
+impl Endpoint {
+    /// From the configuration; reads the token.
+    ///
+    /// # Errors
+    /// In words; `certdrift config check` finds the same.
+    pub fn new(config: &config::Endpoint) -> Result<Self, String> {
+        let (host, port) = host_and_port(&config.address)?;
+        let url = |text: &Option<String>| {
+            text.as_deref().map(|t| t.parse::<Url>().map_err(|e| format!("{t}: {e}"))).transpose()
+        };
+        Ok(Self {
+            name: config.name.clone(),
+            host: host.to_owned(),
+            port,
+            proxy_protocol: config.proxy_protocol,
+            edge: config.edge,
+            workers: config.workers,
+            tap: url(&config.tap)?,
+            report: url(&config.report)?,
+            status: url(&config.status)?,
+            token: config.token.as_ref().map(config::TokenFrom::read).transpose()?,
+        })
+    }
+
+    /// Whether filter or tap tell its workers apart.
+    #[must_use]
+    pub fn names_workers(&self) -> bool {
+        self.tap.is_some() || self.report_is_here()
+    }
+
+    /// Whether the filter's report is answered where we shake hands, so that it speaks of that very connection.
+    fn report_is_here(&self) -> bool {
+        self.report.as_ref().is_some_and(|r| r.is_tls() && r.port() == self.port && r.host() == self.host)
+    }
+
+    /// Looks at one host: a handshake per offer, and who took the connection. `first`: the tap is told of the host before.
+    pub async fn look(
+        &self,
+        listed: &str,
+        offers: &[Offer],
+        first: bool,
+        nth: usize,
+        timeout: Duration,
+    ) -> Looked {
+        if first && self.tap.is_some() {
+            let _ = self.ask_tap(Some(listed), timeout).await;
+        }
+        let mut looks: Vec<Sight> = Vec::new();
+        for offer in offers {
+            let sight = match self.address(nth, timeout).await {
+                Ok(address) => self.handshake(address, listed, *offer, timeout).await,
+                Err(why) => Sight { offer: *offer, look: Look::Unreachable(why), report: None },
+            };
+            let unreachable = matches!(sight.look, Look::Unreachable(_));
+            looks.push(sight);
+            if unreachable {
+                break;
+            }
+        }
+        let tap = match &self.tap {
+            Some(_) => Some(self.ask_tap(Some(listed), timeout).await),
+            None => None,
+        };
+        Looked { looks, tap }
+    }
+
+    async fn handshake(&self, address: SocketAddr, listed: &str, offer: Offer, timeout: Duration) -> Sight {
+        let (sni, _) = handshake::sni_for(listed);
+        let ask = self.on_connection(listed, sni.as_deref());
+        let target = Target { address, sni, proxy_protocol: self.proxy_protocol, timeout };
+        let (look, answer) = handshake::look_and_ask(&target, offer, ask).await;
+        let report = match answer {
+            Some(Ok(answer)) if self.report_is_here() => Some(match answer.status {
+                200 => report::read(&answer.body),
+                status => Err(format!("status {status}")),
+            }),
+            Some(Err(e)) if self.report_is_here() => Some(Err(e.to_string())),
+            _ => None,
+        };
+        Sight { offer, look, report }
+    }
+
+    /// What to ask on the handshake's own connection: the filter's report; or, for the tap to count the connection, anything at all.
+    fn on_connection(&self, listed: &str, sni: Option<&str>) -> Option<handshake::Ask> {
+        if self.report_is_here() {
+            return Some((self.request(&with_hosts(self.report.as_ref()?, Some(listed))?), 1 << 20));
+        }
+        self.tap.as_ref()?;
+        let url = format!("https://{}/", sni.unwrap_or("localhost")).parse().ok()?;
+        Some((Request { method: Method::HEAD, ..Request::get(url) }, 1 << 16))
+    }
+
+    fn request(&self, url: &Url) -> Request {
+        let request = Request::get(url.clone());
+        match &self.token {
+            Some(token) => request.clone().header(TOKEN_HEADER, token.text()).unwrap_or(request),
+            None => request,
+        }
+    }
+
+    /// The `nth` of its addresses, round and round: a name may have several.
+    async fn address(&self, nth: usize, timeout: Duration) -> Result<SocketAddr, String> {
+        let found = tokio::time::timeout(timeout, tokio::net::lookup_host((&*self.host, self.port))).await;
+        let all: Vec<SocketAddr> = match found {
+            Ok(Ok(all)) => all.collect(),
+            Ok(Err(e)) => return Err(format!("{} has no address: {e}", self.host)),
+            Err(_) => return Err(format!("{}: the name server gives no answer in time", self.host)),
+        };
+        let nth = nth.checked_rem(all.len()).unwrap_or(0);
+        all.get(nth).copied().ok_or_else(|| format!("{} has no address", self.host))
+    }
+
+    /// Asks whatever it has to ask.
+    pub async fn poll(&self, timeout: Duration) -> Polled {
+        let mut polled = Polled::default();
+        if self.tap.is_some() {
+            polled.tap = Some(self.ask_tap(None, timeout).await);
+        }
+        if let Some(url) = &self.report {
+            polled.report = Some(self.get(url, timeout).await.and_then(|body| report::read(&body)));
+        }
+        if let Some(url) = &self.status {
+            polled.status = Some(self.get(url, timeout).await.and_then(|body| workers::kong_workers(&body)));
+        }
+        polled
+    }
+
+    async fn ask_tap(&self, listed: Option<&str>, timeout: Duration) -> Result<TapReport, String> {
+        let url = self.tap.as_ref().and_then(|url| with_hosts(url, listed)).ok_or("there is no tap")?;
+        self.get(&url, timeout).await.and_then(|body| tap::read(&body))
+    }
+
+    async fn get(&self, url: &Url, timeout: Duration) -> Result<Vec<u8>, String> {
+        let bounds = Bounds { timeout, body: MOST_OF_A_BODY };
+        // The gateway's certificate is the question here, not the answer: any is taken.
+        let answer = Client::new(super::tls::any()).send(self.request(url), bounds).await;
+        match answer {
+            Ok(answer) if answer.status == 200 => Ok(answer.body.to_vec()),
+            Ok(answer) => Err(format!("{url} answers with status {}", answer.status)),
+            Err(e) => Err(format!("{url}: {e}")),
+        }
+    }
+}
+
+fn with_hosts(url: &Url, listed: Option<&str>) -> Option<Url> {
+    let Some(listed) = listed.filter(|l| *l != certdrift_contract::index::DEFAULT) else {
+        return Some(url.clone());
+    };
+    let text = url.to_string();
+    let joint = if text.contains('?') { '&' } else { '?' };
+    format!("{text}{joint}hosts={listed}").parse().ok()
+}
