@@ -158,10 +158,6 @@ local function forget_rows(pid, n)
   end
 end
 
-local function announce()
-  workers:safe_set("w:" .. me.id, format("%d %d %d", me.pid, me.started, slots))
-end
-
 -- Kong replaces ngx.timer.at by a timer wheel and keeps nginx's own under this name.
 local timer_at = _G.native_timer_at or ngx.timer.at
 
@@ -172,11 +168,20 @@ local function leave(premature)
     return timer_at(86400, leave)
   end
   left = true
-  local word = workers:get("w:" .. me.id)
-  if word and tonumber(match(word, "^%d+")) == me.pid then
+  if tonumber(match(workers:get("w:" .. me.id) or "", "^%d+")) == me.pid then
     workers:delete("w:" .. me.id)
   end
   forget_rows(me.pid, slots)
+end
+
+-- Puts this worker into its place (0 … n-1). Over a reload its successor may have come before it is told to go: then it
+-- has left; its own word there, set at the same moment, is put right by the successor within a second.
+local function announce()
+  local other, at = match(workers:get("w:" .. me.id) or "", "^(%d+) (%d+)")
+  if other and tonumber(other) ~= me.pid and tonumber(at) > me.at then
+    return leave(true)
+  end
+  workers:safe_set("w:" .. me.id, format("%d %d %d", me.pid, me.at, slots))
 end
 
 local function register()
@@ -184,24 +189,30 @@ local function register()
     return
   end
   local id, pid = ngx.worker.id() or 0, ngx.worker.pid()
-  local word = workers:get("w:" .. id)
-  if word then
-    local old, _, n = match(word, "^(%d+) (%d+) (%d+)$")
-    old = tonumber(old)
-    if old and (old == pid or not serves(old)) then
-      forget_rows(old, tonumber(n)) -- it crashed, or this pid was its own
-    end
+  local before, _, n = match(workers:get("w:" .. id) or "", "^(%d+) (%d+) (%d+)$")
+  before = tonumber(before)
+  if before and (before == pid or not serves(before)) then
+    forget_rows(before, tonumber(n)) -- it crashed, or this pid was its own
   end
   for _, kind in ipairs { "full", "resumed", "plain", "unknown", "dropped", "displaced" } do
     if not workers:safe_set(pid .. ":" .. kind, 0) then
       return
     end
   end
-  me = { id = id, pid = pid, started = time() }
+  me = { id = id, pid = pid, at = floor(now_exact() * 1000) }
+  workers:delete("w:" .. id)
   announce()
   local ok, err = timer_at(86400, leave)
   if not ok then
     log(ERR, "certdrift: this worker's rows will stay in memory after its end, up to a day: ", err)
+  end
+end
+
+local function present(now)
+  register()
+  if me and not left and me.present ~= now then
+    me.present = now
+    announce()
   end
 end
 
@@ -381,7 +392,7 @@ local function look(serial)
   local age = tonumber(ngx_var.connection_time) or 0
   local began = floor(now_exact() - age)
   local connection = { line = nil, at = now }
-  register()
+  present(now)
 
   if ngx_var.https ~= "on" then
     connection.line = "v1 plain " .. began .. " - -"
@@ -429,6 +440,7 @@ local complained = false
 -- Once a second at most, a connection that is still used says so in its rows.
 local function touch(connection, now)
   connection.at = now
+  present(now)
   if left then
     return
   end
@@ -558,19 +570,19 @@ function tap.report(allowed, token_file)
   if not workers or not rows_dict then
     return answer(503, '{"error":"certdrift-http.conf is not included: lua_shared_dict is missing"}\n')
   end
-  register()
+  present(time())
 
   local only = hosts_asked_for()
   local list, totals = {}, { dropped = 0, displaced = 0 }
   for id = 0, ngx.worker.count() - 1 do
-    local pid, started, n = match(workers:get("w:" .. id) or "", "^(%d+) (%d+) (%d+)$")
+    local pid, at, n = match(workers:get("w:" .. id) or "", "^(%d+) (%d+) (%d+)$")
     pid = tonumber(pid)
     if pid and serves(pid) then
       local function counter(kind)
         return workers:get(pid .. ":" .. kind) or 0
       end
       list[#list + 1] = { pid = pid, slots = tonumber(n), json = format(
-        '{"pid":%d,"started":%d,"full":%d,"resumed":%d,"plain":%d,"unknown":%d}', pid, tonumber(started),
+        '{"pid":%d,"started":%d,"full":%d,"resumed":%d,"plain":%d,"unknown":%d}', pid, floor(tonumber(at) / 1000),
         counter("full"), counter("resumed"), counter("plain"), counter("unknown")) }
       totals.dropped = totals.dropped + counter("dropped")
       totals.displaced = totals.displaced + counter("displaced")

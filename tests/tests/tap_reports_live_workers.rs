@@ -146,6 +146,32 @@ fn a_worker_that_was_killed_leaves_the_report() {
 }
 
 #[test]
+fn reloads_under_traffic_leave_exactly_the_workers_that_live() {
+    let site = site();
+    let going = std::sync::atomic::AtomicBool::new(true);
+    std::thread::scope(|scope| {
+        let traffic = scope.spawn(|| {
+            let url = format!("https://demo.example.com:{}/?[1-50]", site.address.port());
+            while going.load(std::sync::atomic::Ordering::Relaxed) {
+                Command::new("curl")
+                    .args(["-sk", "--http1.1", "-H", "Connection: close", "-o", "/dev/null"])
+                    .args(["--resolve", &format!("*:{}:127.0.0.1", site.address.port()), &url])
+                    .status()
+                    .expect("curl: install Debian's package curl");
+            }
+        });
+        for _ in 0..5 {
+            site.nginx.reload().unwrap();
+            let report = every_worker_serves(&site, "demo.example.com");
+            assert_eq!(pids(&report), site.nginx.worker_pids(), "{report:?}");
+        }
+        going.store(false, std::sync::atomic::Ordering::Relaxed);
+        traffic.join().unwrap();
+    });
+    assert!(!site.nginx.error_log().contains("certdrift:"), "{}", site.nginx.error_log());
+}
+
+#[test]
 fn a_host_that_is_served_the_placeholder_says_so() {
     let site = site();
     Client::new(site.address).sni("lost.example.com").ask("TAP v1 placeholder ").unwrap();
