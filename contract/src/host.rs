@@ -138,7 +138,8 @@ impl HostName {
 impl FromStr for HostName {
     type Err = HostError;
     fn from_str(text: &str) -> Result<Self, HostError> {
-        if let Ok(ip) = text.trim_matches(['[', ']']).parse::<std::net::IpAddr>() {
+        let plain = text.strip_suffix('.').unwrap_or(text);
+        if let Ok(ip) = plain.trim_matches(['[', ']']).parse::<std::net::IpAddr>() {
             return Ok(Self(ip.to_string().into()));
         }
         let mut buffer = [0u8; MAX_NAME];
@@ -183,7 +184,7 @@ impl FromStr for HostPattern {
             let stem = dns_name(stem)?;
             return Ok(Self(format!("{stem}.*").into()));
         }
-        plain.parse::<HostName>().map(|name| Self(name.0))
+        text.parse::<HostName>().map(|name| Self(name.0))
     }
 }
 

@@ -10,6 +10,7 @@ pub mod build;
 pub mod cache;
 pub mod ci;
 pub mod filter;
+pub mod fuzz;
 pub mod progress;
 pub mod steps;
 pub mod test;

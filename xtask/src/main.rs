@@ -10,6 +10,11 @@ type Command = (&'static str, &'static str, fn(&[String]) -> Result<()>);
 const COMMANDS: &[Command] = &[
     ("test", "run all tests, in real gateways; --long for the long random ones", xtask::test::run),
     ("filter", "build the filter: target/filter/certdrift.wasm and certdrift.meta.json", filter),
+    (
+        "fuzz",
+        "fuzz every parser of foreign bytes, 30 s each; --seconds N, or names of targets",
+        xtask::fuzz::run,
+    ),
     ("ci", "check formatting, lints, documentation and dependencies", xtask::ci::run),
     ("clean", "remove target/filter; --cache for the installed tools too", clean),
 ];
