@@ -182,3 +182,6 @@ fn retire<'a>(
     all.truncate(MAX_RETIRING);
     all
 }
+
+#[cfg(test)]
+mod tests;

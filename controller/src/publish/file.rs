@@ -52,11 +52,11 @@ impl FileLedger {
         PathBuf::from(part_path(&self.path.to_string_lossy(), name))
     }
 
-    /// The ledger that is there, with its entries; `None` when there is none.
+    /// The ledger that is there, with its entries, and in how many parts; `None` when there is none.
     ///
     /// # Errors
     /// It is damaged or cannot be read: it is built anew.
-    pub fn read(&self) -> Result<Option<Ledger>, Finding> {
+    pub fn read(&self) -> Result<Option<(Ledger, usize)>, Finding> {
         let damaged = |why: String| kinds::DAMAGED.on(self.object(), why);
         let index = match bounded(&self.path) {
             Ok(bytes) => bytes,
@@ -197,3 +197,6 @@ fn bounded(path: &Path) -> io::Result<Vec<u8>> {
     }
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,9 @@
 //!                                     coalesce says when
 //! ```
 pub mod build;
+pub mod coalesce;
 pub mod file;
 pub mod findings;
+pub mod publisher;
+pub mod serve;
 pub mod split;

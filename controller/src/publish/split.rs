@@ -48,11 +48,11 @@ pub struct Published {
 }
 
 impl Published {
-    /// From a ledger with entries. `before` is what is published now: its number of parts is kept.
+    /// From a ledger with entries. `parts_before` is the number of parts it had so far (0: it was whole, or is new), which is kept.
     ///
     /// # Errors
     /// A reader would refuse it: too many entries or bytes.
-    pub fn new(ledger: &Ledger, before: Option<&Self>) -> Result<Self, Finding> {
+    pub fn new(ledger: &Ledger, parts_before: usize) -> Result<Self, Finding> {
         let object = || format!("ledger {}", ledger.gateway);
         let entries = match &ledger.content {
             Content::Entries(entries) => entries,
@@ -68,7 +68,6 @@ impl Published {
             );
         }
         let whole = ledger.to_bytes();
-        let parts_before = before.map_or(0, |b| b.parts.len());
         let above = if parts_before > 0 { SPLIT_ABOVE / 2 } else { SPLIT_ABOVE };
         let (gateway, revision) = (ledger.gateway.clone(), ledger.revision);
         if whole.len() <= above {
@@ -132,14 +131,14 @@ fn part_of(source: &str, count: usize) -> usize {
     number % count.max(1)
 }
 
-/// Puts an index and its parts together again, as a ledger with entries; `part` gives a part's bytes.
+/// Puts an index and its parts together again, as a ledger with entries and the number of parts; `part` gives a part's bytes.
 ///
 /// # Errors
 /// What a reader would refuse: the index or a part does not parse, is missing, or has another digest; a host stands twice.
 pub fn join(
     index: &[u8],
     mut part: impl FnMut(&str) -> Result<Vec<u8>, String>,
-) -> Result<Ledger, ParseError> {
+) -> Result<(Ledger, usize), ParseError> {
     let limits = Limits::default();
     let ledger = Ledger::parse(index, &limits)?;
     let mut parts = Vec::new();
@@ -158,10 +157,11 @@ pub fn join(
         }
     }
     Index::<()>::new(ledger.clone(), parts.clone())?;
+    let count = parts.len();
     let mut whole = ledger;
     if matches!(whole.content, Content::Parts(_)) {
         whole.content = Content::Entries(parts.into_iter().flat_map(|part| part.entries).collect());
     }
     whole.sort();
-    Ok(whole)
+    Ok((whole, count))
 }

@@ -203,3 +203,6 @@ impl Inventory {
         out
     }
 }
+
+#[cfg(test)]
+mod tests;

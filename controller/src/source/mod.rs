@@ -9,9 +9,12 @@ pub mod findings;
 pub mod inventory;
 pub mod key;
 pub mod layout;
+#[cfg(test)]
+pub(crate) mod made;
 pub mod names;
 pub mod pem;
 pub mod reading;
+pub mod watch;
 
 use certdrift_contract::{Fingerprint, HostPattern, UnixTime};
 use serde::{Deserialize, Serialize};

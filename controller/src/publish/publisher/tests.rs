@@ -1,0 +1,71 @@
+use super::super::build::GRACE;
+use super::*;
+use crate::source::{Certificate, KeyFamily, Stored};
+use certdrift_contract::{Fingerprint, Rules as Match};
+
+const NOW: UnixTime = UnixTime::from_seconds(1_795_478_400);
+
+fn inventory(label: &str) -> Inventory {
+    let certificate = Certificate {
+        leaf: Fingerprint::of(label.as_bytes()),
+        chain: Vec::new(),
+        not_before: NOW.plus(-1),
+        not_after: NOW.plus(86_400),
+        names: vec!["a.example".parse().unwrap()],
+        family: KeyFamily::Ecdsa,
+    };
+    let stored = vec![Stored { source: "file:/a.pem".into(), certificates: vec![certificate] }];
+    Inventory { stored, complete: true, ..Inventory::default() }
+}
+
+fn publisher(path: Option<&std::path::Path>, ledgers: &Ledgers) -> (Publisher, Vec<Finding>) {
+    let policy = Policy { gateway: "kong".into(), rules: Match::Kong, grace: GRACE };
+    Publisher::new(policy, Rules::default(), path.map(FileLedger::new), ledgers.clone())
+}
+
+#[test]
+fn a_restart_changes_nothing_and_a_renewal_across_it_is_a_renewal() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.json");
+    let ledgers = Ledgers::default();
+    let (mut first, findings) = publisher(Some(&path), &ledgers);
+    assert!(findings.is_empty());
+    assert_eq!(first.publish(&inventory("old"), NOW), Outcome { changed: true, findings: Vec::new() });
+    let etag = ledgers.document("kong", None).unwrap().1;
+    let (mut second, _) = publisher(Some(&path), &ledgers);
+    assert!(!second.publish(&inventory("old"), NOW.plus(60)).changed);
+    assert_eq!(ledgers.document("kong", None).unwrap().1, etag);
+    let (mut third, _) = publisher(Some(&path), &ledgers);
+    assert!(third.publish(&inventory("new"), NOW.plus(70)).changed);
+    let ledger = third.ledger().unwrap();
+    assert!(String::from_utf8(ledger.to_bytes()).unwrap().contains(&Fingerprint::of(b"old").to_string()));
+}
+
+#[test]
+fn a_ledger_that_cannot_be_written_is_served_and_written_once_it_can() {
+    let folder = tempfile::tempdir().unwrap();
+    let blocked = folder.path().join("blocked");
+    std::fs::write(&blocked, b"").unwrap();
+    let ledgers = Ledgers::default();
+    let (mut publisher, _) = publisher(Some(&blocked.join("ledger.json")), &ledgers);
+    let outcome = publisher.publish(&inventory("a"), NOW);
+    assert!(outcome.changed);
+    assert_eq!(outcome.findings[0].code, "CD-201");
+    assert!(ledgers.document("kong", None).is_some());
+    assert_eq!(publisher.tend().unwrap().code, "CD-201");
+    std::fs::remove_file(&blocked).unwrap();
+    publisher.tend();
+    assert!(blocked.join("ledger.json").exists());
+    assert_eq!(publisher.tend(), None);
+}
+
+#[test]
+fn an_unknown_gateway_or_part_has_no_document() {
+    let ledgers = Ledgers::default();
+    let (mut publisher, _) = publisher(None, &ledgers);
+    publisher.publish(&inventory("a"), NOW);
+    assert!(ledgers.document("kong", Some("00")).is_none());
+    assert!(ledgers.document("other", None).is_none());
+    let (bytes, etag) = ledgers.document("kong", None).unwrap();
+    assert_eq!(etag, format!("\"{}\"", Fingerprint::of(&bytes)));
+}
