@@ -135,6 +135,10 @@ pub const CATALOGUE: &[&Kind] = &[
     &crate::config::findings::TOKEN,
     &crate::server::findings::CANNOT_LISTEN,
     &crate::server::findings::TLS,
+    &crate::run::findings::SIGNALS,
+    &crate::run::findings::NO_CONTROLLER,
+    &crate::run::findings::NOT_A_CONTROLLER,
     &crate::cli::man::NOT_WRITTEN,
     &crate::cli::man::NO_SUCH_PAGE,
+    &crate::cli::run::NO_RUNTIME,
 ];

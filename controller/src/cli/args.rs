@@ -77,6 +77,10 @@ pub enum Color {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Watch, publish, observe, and heal once the configuration says so
+    Run(super::run::Args),
+    /// Show every host, hop by hop, as the running controller knows it
+    Status(super::status::Args),
     /// Look at what hosts serve, right now; needs no set-up
     Check(super::check::Args),
     /// Check a configuration, print its schema, or an example

@@ -9,6 +9,8 @@ pub mod config;
 pub mod explain;
 pub mod man;
 pub mod output;
+pub mod run;
+pub mod status;
 pub mod table;
 
 use args::{Cli, Command};
@@ -139,6 +141,8 @@ fn dispatch(cli: &Cli, out: &Output) -> Result<Exit, Failure> {
             out.text(args::WELCOME)?;
             Ok(Exit::Good)
         }
+        Some(Command::Run(args)) => run::run(args, out),
+        Some(Command::Status(args)) => status::run(args, out),
         Some(Command::Check(args)) => check::run(args, out),
         Some(Command::Config(args)) => config::run(args, out),
         Some(Command::Explain(args)) => explain::run(args, out),
