@@ -87,6 +87,8 @@ pub enum Command {
     Config(super::config::Args),
     /// Explain a code such as CD-101; without one, list them all
     Explain(super::explain::Args),
+    /// Look at a published ledger: show, diff, verify
+    Ledger(super::ledger::Args),
     /// Print the completion for a shell
     Completion(super::completion::Args),
     /// Print a man page, or write all of them to a directory

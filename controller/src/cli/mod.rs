@@ -7,6 +7,7 @@ pub mod check;
 pub mod completion;
 pub mod config;
 pub mod explain;
+pub mod ledger;
 pub mod man;
 pub mod output;
 pub mod run;
@@ -146,6 +147,7 @@ fn dispatch(cli: &Cli, out: &Output) -> Result<Exit, Failure> {
         Some(Command::Check(args)) => check::run(args, out),
         Some(Command::Config(args)) => config::run(args, out),
         Some(Command::Explain(args)) => explain::run(args, out),
+        Some(Command::Ledger(args)) => ledger::run(args, out),
         Some(Command::Completion(args)) => completion::run(args, out),
         Some(Command::Man(args)) => man::run(args, out),
     }
