@@ -1,5 +1,5 @@
 //! A worker with the shipped filter and a ledger that a test can change: what the tests of the filter share.
-#![allow(dead_code)] // Each test file uses its part.
+#![allow(dead_code, unreachable_pub, missing_docs, missing_debug_implementations)] // Each test file uses its part.
 use certdrift_tests::host::{Answer, Call, Profile, Response, START, Wasm, Worker};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -104,7 +104,10 @@ impl Gateway {
     pub fn serve(&mut self, sni: &str, n: u8, began: u64) -> Response {
         if self.kind == "envoy" {
             let sni = if sni == "-" { "" } else { sni };
-            let request = self.worker.request().property(["metadata", "filter_metadata", "certdrift", "sha256"], print(n));
+            let request = self
+                .worker
+                .request()
+                .property(["metadata", "filter_metadata", "certdrift", "sha256"], print(n));
             return request.property(["connection", "requested_server_name"], sni).send();
         }
         self.worker.request().tap(&format!("v1 full {began} {} {sni}", print(n))).send()
