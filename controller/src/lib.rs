@@ -25,6 +25,5 @@ pub mod metrics;
 pub mod observe;
 pub mod publish;
 pub mod remedy;
-pub mod run;
 pub mod server;
 pub mod source;

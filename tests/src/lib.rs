@@ -4,5 +4,6 @@
 #![forbid(unsafe_code)]
 
 pub mod host;
+pub mod ledgers;
 
 pub use certdrift_harness::{certs, nginx, openssl, process, wait};

@@ -79,6 +79,33 @@ vocabulary! {
     }
 }
 
+impl HostCall {
+    /// Whether it gives something back besides its status.
+    #[must_use]
+    pub const fn gives(self) -> bool {
+        matches!(
+            self,
+            Self::GetLogLevel
+                | Self::GetCurrentTime
+                | Self::GetBufferBytes
+                | Self::GetHeaderMapPairs
+                | Self::GetHeaderMapValue
+                | Self::GetProperty
+                | Self::GetSharedData
+                | Self::RegisterSharedQueue
+                | Self::ResolveSharedQueue
+                | Self::DequeueSharedQueue
+                | Self::HttpCall
+                | Self::GrpcCall
+                | Self::GrpcStream
+                | Self::GetStatus
+                | Self::CallForeignFunction
+                | Self::DefineMetric
+                | Self::GetMetric
+        )
+    }
+}
+
 vocabulary! {
     /// What a host calls in a filter. One that a filter does not export is passed over, as hosts do.
     Callback {

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 /// What a host call does instead of its work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Answers this status and does nothing.
+    /// Answers this status and does nothing. `OK` is as [`Fault::Nothing`].
     Status(u32),
-    /// Answers `OK` and leaves the outputs as the filter had set them (null, zero).
+    /// Answers `OK` and leaves the outputs as the filter had set them (null, zero). Calls without outputs do their work.
     Nothing,
     /// Answers `OK`; where it returns bytes, these instead of the true ones. Other calls do their work.
     Bytes(Vec<u8>),

@@ -117,6 +117,8 @@ impl State {
         self.costs.host_call(call);
         match self.faults.as_mut().and_then(|faults| faults.next(call)) {
             None => Step::Work,
+            // A host that says it answered the client and did not would let it hang: none does.
+            Some(Fault::Status(status::OK) | Fault::Nothing) if !call.gives() => Step::Work,
             Some(Fault::Status(status)) => Step::Stop(status),
             Some(Fault::Nothing) => Step::Stop(status::OK),
             Some(Fault::Bytes(bytes)) => Step::Bytes(bytes),

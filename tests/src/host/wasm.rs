@@ -126,6 +126,12 @@ impl Wasm {
         Self::load(&built("certdrift-odd-filter"))
     }
 
+    /// Names of the host calls it imports.
+    #[must_use]
+    pub fn imports(&self) -> Vec<String> {
+        self.pre.module().imports().map(|import| import.name().to_owned()).collect()
+    }
+
     /// Size of the module's file in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {

@@ -230,6 +230,14 @@ impl Worker {
         guest.call(&mut self.store, callback, arguments, otherwise)
     }
 
+    /// As [`Self::callback`]; a trap does to the worker what it does to a gateway's.
+    #[track_caller]
+    pub fn callback_or_trap(&mut self, callback: Callback, arguments: &[u32]) {
+        if self.run(callback, arguments) == Some(0) && callback == Callback::Configure {
+            self.switch_off(format!("{callback} returned false"));
+        }
+    }
+
     /// Calls a callback; `None` when the filter trapped, which the worker has then gone through.
     #[track_caller]
     pub(crate) fn run(&mut self, callback: Callback, arguments: &[u32]) -> Option<u32> {
