@@ -6,4 +6,4 @@
 pub mod host;
 pub mod ledgers;
 
-pub use certdrift_harness::{certs, nginx, openssl, process, wait};
+pub use certdrift_harness::{certs, envoy, nginx, openssl, process, wait};
