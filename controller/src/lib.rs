@@ -25,5 +25,6 @@ pub mod metrics;
 pub mod observe;
 pub mod publish;
 pub mod remedy;
+pub mod run;
 pub mod server;
 pub mod source;

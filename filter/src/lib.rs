@@ -8,6 +8,9 @@
 #[cfg(target_arch = "wasm32")]
 #[expect(unsafe_code, reason = "the ABI is raw memory; nothing else may touch it")]
 pub mod abi;
+#[cfg(target_arch = "wasm32")]
+#[expect(unsafe_code, reason = "an allocator is raw memory")]
+pub mod memory;
 
 pub mod answer;
 pub mod clock;

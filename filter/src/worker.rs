@@ -184,6 +184,9 @@ impl Worker {
         let id = self.requests.get(&context).map_or(self.newest, |request| request.root);
         let id = if self.roots.contains_key(&id) { id } else { self.newest };
         let Some(root) = self.roots.get_mut(&id) else { return Action::Continue };
+        if self.kind.is_none() && root.config.host == HostKind::Auto {
+            self.kind = find_out(host, &mut self.pid);
+        }
         let path = host.header(Map::Request, ":path").ok().flatten().unwrap_or_default();
         if let Some(route) = health::route(&root.config.prefix, &path)
             && may_see_health(host, &root.config, self.kind)
@@ -194,9 +197,6 @@ impl Worker {
             return Action::Continue;
         }
         if root.certificate.is_none() {
-            if self.kind.is_none() {
-                self.kind = find_out(host, &mut self.pid);
-            }
             root.certificate = match (&root.config.certificate, root.config.host, self.kind) {
                 (Some(certificate), ..) => Some(certificate.clone()),
                 (_, HostKind::Envoy, _) | (_, HostKind::Auto, Some(HostKind::Envoy)) => {
@@ -345,8 +345,8 @@ impl Worker {
         now: Option<u64>,
         condition: Condition,
     ) -> Report {
-        if self.kind.is_none() {
-            self.kind = find_out(host, &mut self.pid);
+        if self.pid.is_empty() && self.kind != Some(HostKind::Envoy) {
+            self.kind = self.kind.or(find_out(host, &mut self.pid));
         }
         let started = self.started.unwrap_or(0);
         let mut ids = vec![root, self.newest];
@@ -388,33 +388,32 @@ impl Worker {
     }
 }
 
-/// The peer is the connection's own, never a forwarded one. Where the kind of host is not known, both are tried;
-/// an unreadable peer is not allowed.
+/// Before the `realip` module put a forwarded address in its place.
+const KONG_PEER: &[u8] = b"ngx\0realip_remote_addr";
+const ENVOY_PEER: &[u8] = b"source\0address";
+
+/// The peer is the connection's own, never a forwarded one (ngx_wasm_module maps `source.address` to one that may be).
+/// An unreadable peer is not allowed.
 fn may_see_health(host: &impl Host, config: &Configuration, kind: Option<HostKind>) -> bool {
-    const KONG: &[u8] = b"ngx\0realip_remote_addr";
-    const ENVOY: &[u8] = b"source\0address";
     let kind = if config.host == HostKind::Auto { kind } else { Some(config.host) };
     let property = |path: &[u8]| host.property(path).ok().flatten().filter(|text| !text.is_empty());
     let peer = || match kind {
-        Some(HostKind::Envoy) => property(ENVOY),
-        Some(HostKind::Kong) => property(KONG),
-        // ngx_wasm_module maps source.address to remote_addr, which a forwarded address may have replaced.
-        _ if property(b"ngx\0pid").is_some() => property(KONG),
-        _ => property(ENVOY),
+        Some(HostKind::Envoy) => property(ENVOY_PEER),
+        Some(_) => property(KONG_PEER),
+        None => None,
     };
     health::allowed(config, peer, || host.header(Map::Request, TOKEN_HEADER).ok().flatten())
 }
 
-/// nginx always has a process id, and Envoy has no `ngx`. `None`: the host does not say either.
+/// nginx always has a process id and, in Kong, the peer before `realip` changed it; Envoy has no `ngx` at all. `None`:
+/// the host does not say either.
 fn find_out(host: &impl Host, pid: &mut String) -> Option<HostKind> {
-    match host.property(b"ngx\0pid") {
-        Ok(Some(text)) if !text.is_empty() => {
-            *pid = text.iter().filter(|b| b.is_ascii_digit()).take(20).map(|b| char::from(*b)).collect();
-            Some(HostKind::Kong)
-        }
-        Ok(_) => Some(HostKind::Envoy),
-        Err(_) => None,
+    let text = host.property(b"ngx\0pid").ok()?.unwrap_or_default();
+    *pid = text.iter().filter(|b| b.is_ascii_digit()).take(20).map(|b| char::from(*b)).collect();
+    if pid.is_empty() && host.property(KONG_PEER).ok()?.is_none() {
+        return Some(HostKind::Envoy);
     }
+    Some(HostKind::Kong)
 }
 
 impl Lines {

@@ -77,12 +77,18 @@ pub enum Color {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Watch, publish, observe, and heal once the configuration says so
+    Run(super::run::Args),
+    /// Show every host, hop by hop, as the running controller knows it
+    Status(super::status::Args),
     /// Look at what hosts serve, right now; needs no set-up
     Check(super::check::Args),
     /// Check a configuration, print its schema, or an example
     Config(super::config::Args),
     /// Explain a code such as CD-101; without one, list them all
     Explain(super::explain::Args),
+    /// Look at a published ledger: show, diff, verify
+    Ledger(super::ledger::Args),
     /// Print the completion for a shell
     Completion(super::completion::Args),
     /// Print a man page, or write all of them to a directory

@@ -7,8 +7,11 @@ pub mod check;
 pub mod completion;
 pub mod config;
 pub mod explain;
+pub mod ledger;
 pub mod man;
 pub mod output;
+pub mod run;
+pub mod status;
 pub mod table;
 
 use args::{Cli, Command};
@@ -139,9 +142,12 @@ fn dispatch(cli: &Cli, out: &Output) -> Result<Exit, Failure> {
             out.text(args::WELCOME)?;
             Ok(Exit::Good)
         }
+        Some(Command::Run(args)) => run::run(args, out),
+        Some(Command::Status(args)) => status::run(args, out),
         Some(Command::Check(args)) => check::run(args, out),
         Some(Command::Config(args)) => config::run(args, out),
         Some(Command::Explain(args)) => explain::run(args, out),
+        Some(Command::Ledger(args)) => ledger::run(args, out),
         Some(Command::Completion(args)) => completion::run(args, out),
         Some(Command::Man(args)) => man::run(args, out),
     }

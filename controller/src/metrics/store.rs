@@ -53,6 +53,12 @@ impl Store {
                 self.add(&is::REMEDIES, &[gateway, kind, result], 0);
             }
         }
+        for outcome in is::REMEDY_OUTCOMES_ALL {
+            self.add(&is::REMEDY_OUTCOMES, &[gateway, outcome], 0);
+        }
+        for by in is::ENDED_BY {
+            self.histogram(&is::DRIFT_TIME, &[gateway, by]);
+        }
         for hop in is::HOPS {
             self.histogram(&is::HOP, &[gateway, hop]);
         }

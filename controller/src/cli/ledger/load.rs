@@ -1,0 +1,102 @@
+//! A ledger from a file or an address, with its parts, as bytes.
+use super::super::{Failure, block_on};
+use super::Remote;
+use crate::observe::http::{Bounds, Client, Request, Url};
+use crate::observe::tls;
+use crate::publish::findings as kinds;
+use crate::publish::split::join;
+use certdrift_contract::Ledger;
+use certdrift_contract::json::{Limits, ParseError};
+use certdrift_contract::ledger::Content;
+use certdrift_contract::names::part_path;
+use std::collections::BTreeMap;
+use std::io::Read as _;
+
+/// What was found; nothing of it is judged yet.
+pub(super) struct Loaded {
+    /// As it was typed.
+    pub(super) place: String,
+    /// The ledger's or index's bytes.
+    pub(super) index: Vec<u8>,
+    /// Of each part the index names: its bytes, or why there are none.
+    pub(super) parts: BTreeMap<String, Result<Vec<u8>, String>>,
+}
+
+impl Loaded {
+    /// The ledger with its entries, and the number of its parts.
+    pub(super) fn whole(&self) -> Result<(Ledger, usize), Failure> {
+        self.joined()
+            .map_err(|error| Failure::unknown(kinds::INVALID.on(self.place.clone(), error.to_string())))
+    }
+
+    pub(super) fn joined(&self) -> Result<(Ledger, usize), ParseError> {
+        join(&self.index, |name| {
+            self.parts.get(name).cloned().unwrap_or_else(|| Err("it is missing".to_owned()))
+        })
+    }
+}
+
+pub(super) fn load(place: &str, remote: &Remote) -> Result<Loaded, Failure> {
+    let fails = |why: String| Failure::unknown(kinds::NOT_READ.on(place, why));
+    if !place.starts_with("http://") && !place.starts_with("https://") {
+        let index = file(place).map_err(fails)?;
+        let parts =
+            names(&index).into_iter().map(|name| (name.clone(), file(&part_path(place, &name)))).collect();
+        return Ok(Loaded { place: place.to_owned(), index, parts });
+    }
+    let token = match &remote.token_file {
+        None => None,
+        Some(path) => {
+            let why = |error| fails(format!("the token file {}: {error}", path.display()));
+            Some(std::fs::read_to_string(path).map_err(why)?.trim().to_owned())
+        }
+    };
+    let client = Client::new(tls::verified(if place.starts_with("https://") {
+        tls::system_roots().0
+    } else {
+        rustls::RootCertStore::empty()
+    }));
+    block_on(async {
+        let index = ask(&client, place, token.as_deref()).await.map_err(fails)?;
+        let mut parts = BTreeMap::new();
+        for name in names(&index) {
+            let part = ask(&client, &part_path(place, &name), token.as_deref()).await;
+            parts.insert(name, part);
+        }
+        Ok(Loaded { place: place.to_owned(), index, parts })
+    })?
+}
+
+/// The parts an index names; none when it is no index or cannot be read, which is told later.
+fn names(index: &[u8]) -> Vec<String> {
+    match Ledger::parse(index, &Limits::default()) {
+        Ok(Ledger { content: Content::Parts(parts), .. }) => {
+            parts.into_iter().map(|part| part.name).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn file(path: &str) -> Result<Vec<u8>, String> {
+    let limit = u64::try_from(Limits::default().bytes).unwrap_or(u64::MAX);
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes))
+        .map_err(|error| format!("{path}: {error}"))?;
+    Ok(bytes)
+}
+
+async fn ask(client: &Client, url: &str, token: Option<&str>) -> Result<Vec<u8>, String> {
+    let parsed: Url = url.parse().map_err(|error| format!("{url}: {error}"))?;
+    let mut request = Request::get(parsed);
+    if let Some(token) = token {
+        let bearer = request.header("authorization", &format!("Bearer {token}"));
+        request = bearer.map_err(|_| "the token has characters that HTTP forbids".to_owned())?;
+    }
+    let answer = client.send(request, Bounds::default()).await.map_err(|error| format!("{url}: {error}"))?;
+    match answer.status {
+        200 => Ok(answer.body.to_vec()),
+        404 => Err(format!("{url}: 404: no such gateway, or the token is missing")),
+        other => Err(format!("{url}: HTTP status {other}")),
+    }
+}

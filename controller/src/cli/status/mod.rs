@@ -1,0 +1,87 @@
+//! `certdrift status`: every host, hop by hop, as the running controller knows it.
+mod view;
+
+use super::output::Output;
+use super::{Exit, Failure};
+use crate::config::DEFAULT_ADDRESS;
+use crate::observe::http::{Bounds, Client, Request, Url};
+use crate::observe::tls;
+use crate::run::findings::{NO_CONTROLLER, NOT_A_CONTROLLER};
+use crate::run::state::{SCHEMA, State};
+use std::time::{Duration, Instant};
+
+/// Typed after `status`.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  certdrift status
+  certdrift status shop.example.com -o wide
+  certdrift status --wait 2m && echo every endpoint is proven
+
+Exit codes:
+  0   every host is served as expected on every endpoint
+  1   drift
+  2   could not tell: no controller, an endpoint that does not answer, a host not seen yet
+  64  bad usage: the command line")]
+pub struct Args {
+    /// Only these hosts, as the ledger lists them
+    #[arg(value_name = "HOST")]
+    hosts: Vec<String>,
+    /// Only this gateway
+    #[arg(short, long, value_name = "NAME")]
+    gateway: Option<String>,
+    /// Where the running controller answers
+    #[arg(long, env = "CERTDRIFT_URL", value_name = "URL", default_value_t = format!("http://{DEFAULT_ADDRESS}"))]
+    url: String,
+    /// Wait so long for everything to be as expected
+    #[arg(long, value_name = "TIME")]
+    wait: Option<crate::converge::period::Period>,
+}
+
+/// Between two questions while waiting.
+const AGAIN: Duration = Duration::from_millis(500);
+/// 10,000 hosts on a few endpoints are some megabytes.
+const BOUNDS: Bounds = Bounds { timeout: Duration::from_secs(10), body: 256 << 20 };
+
+/// Asks, and shows.
+///
+/// # Errors
+/// No controller answers, or what answers is none.
+pub fn run(args: &Args, out: &Output) -> Result<Exit, Failure> {
+    let url = format!("{}/debug/state", args.url.trim_end_matches('/'));
+    let url: Url = url.parse().map_err(|e: crate::observe::http::UrlError| {
+        Failure::usage(NO_CONTROLLER.on(args.url.clone(), e.to_string()))
+    })?;
+    let deadline = args.wait.map(|wait| Instant::now() + wait.as_duration());
+    let answered = super::block_on(async {
+        loop {
+            let state = ask(&url).await;
+            let shown = state.map(|state| view::Shown::new(state, args.gateway.as_deref(), &args.hosts));
+            let good = shown.as_ref().is_ok_and(|shown| shown.exit() == Exit::Good);
+            if good || deadline.is_none_or(|deadline| Instant::now() + AGAIN > deadline) {
+                return shown;
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    })?;
+    let shown = answered?;
+    out.show(&shown)?;
+    Ok(shown.exit())
+}
+
+async fn ask(url: &Url) -> Result<State, Failure> {
+    let answer = Client::new(tls::any())
+        .send(Request::get(url.clone()), BOUNDS)
+        .await
+        .map_err(|e| Failure::unknown(NO_CONTROLLER.on(url.to_string(), e.to_string())))?;
+    let not_ours = |why: String| Failure::unknown(NOT_A_CONTROLLER.on(url.to_string(), why));
+    if answer.status != 200 {
+        return Err(not_ours(format!("it answers {}", answer.status)));
+    }
+    let state: State = serde_json::from_slice(&answer.body).map_err(|e| not_ours(e.to_string()))?;
+    if state.schema == SCHEMA {
+        Ok(state)
+    } else {
+        Err(not_ours(format!("its schema is {:?}", state.schema)))
+    }
+}

@@ -1,0 +1,185 @@
+//! The loop of one gateway: waits for whatever comes next, tells the gateway, and does what that asks for.
+use super::gateway::Effect;
+use super::sources::Watched;
+use super::{Locked, clock, lock};
+use crate::config;
+use crate::converge::Event;
+use crate::observe::endpoint::Endpoint;
+use crate::observe::expectations::Expectations;
+use crate::observe::http::Client;
+use crate::observe::tls;
+use crate::observe::watch::{Seen, Settings, Wish, endpoint as watch_endpoint};
+use crate::publish::coalesce::Coalesce;
+use crate::remedy::{self, Outcome};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Instant, MissedTickBehavior};
+
+/// Runs one gateway until `stop` is true, and then until its remedy has ended.
+pub(super) async fn drive(gateway: Locked, effects: Vec<Effect>, mut stop: watch::Receiver<bool>) {
+    let config = lock(&gateway).config.clone();
+    let (told, mut heard) = mpsc::channel(1024);
+    let mut hands = Hands::new(&config, &told);
+    hands.done(&gateway, effects);
+    let mut sources = Watched::begin(&config.sources);
+    let begun = Instant::now();
+    let mut coalesce = Coalesce::default();
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let due = coalesce.due().map(|at| begun + at);
+        let effects = tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => break,
+            Some((id, outcome)) = hands.ended() => ended(&gateway, id, outcome),
+            () = until(due) => {
+                coalesce.published(begun.elapsed());
+                lock(&gateway).publish(clock::now())
+            }
+            () = sources.changed() => {
+                if let Some(inventory) = sources.inventory() {
+                    lock(&gateway).stored(inventory);
+                    coalesce.changed(begun.elapsed());
+                }
+                Vec::new()
+            }
+            Some(told) = heard.recv() => lock(&gateway).told(told, clock::now()),
+            _ = tick.tick() => lock(&gateway).tick(clock::now()),
+        };
+        hands.done(&gateway, effects);
+    }
+    // Nothing new is begun; what is under way is seen to its end, which its own timeout bounds.
+    while let Some((id, outcome)) = hands.ended().await {
+        let _ = ended(&gateway, id, outcome);
+    }
+}
+
+fn ended(gateway: &Locked, id: u64, outcome: Outcome) -> Vec<Effect> {
+    lock(gateway).event(Event::RemedyEnded { id, ok: outcome.ok, said: outcome.said }, clock::now())
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Handshakes of one gateway's endpoints that are in flight at one time.
+const MOST_HANDSHAKES: usize = 32;
+
+/// What acts for a gateway: a watcher an endpoint, and remedies under way.
+struct Hands {
+    expectations: watch::Sender<Option<Arc<Expectations>>>,
+    wishes: HashMap<String, mpsc::Sender<Wish>>,
+    /// Looks that found a watcher's hands full; they are asked for again.
+    waiting: Vec<(String, Vec<String>)>,
+    _tasks: JoinSet<()>,
+    remedies: JoinSet<(u64, Outcome)>,
+    running: HashMap<u64, AbortHandle>,
+    client: Client,
+}
+
+impl Hands {
+    fn new(config: &config::Gateway, told: &mpsc::Sender<Seen>) -> Self {
+        let mut tasks = JoinSet::new();
+        let mut wishes = HashMap::new();
+        let (expectations, expected) = watch::channel(None);
+        let settings = Settings {
+            timeout: config.observe.timeout.as_duration(),
+            sweep: config.observe.sweep.as_duration(),
+            poll: config.observe.poll.as_duration(),
+            per_second: config.observe.per_second,
+            gate: Arc::new(Semaphore::new(MOST_HANDSHAKES)),
+        };
+        for endpoint in &config.endpoints {
+            let (to, from) = mpsc::channel(64);
+            match Endpoint::new(endpoint) {
+                Ok(watched) => {
+                    tasks.spawn(watch_endpoint(
+                        watched,
+                        settings.clone(),
+                        expected.clone(),
+                        from,
+                        told.clone(),
+                    ));
+                }
+                // The configuration was checked: a token that has gone since.
+                Err(why) => {
+                    tracing::error!(gateway = config.name, endpoint = endpoint.name, why, "not watched")
+                }
+            }
+            wishes.insert(endpoint.name.clone(), to);
+        }
+        let (roots, _) = tls::system_roots();
+        let client = Client::new(tls::verified(roots));
+        let waiting = Vec::new();
+        Self {
+            expectations,
+            wishes,
+            waiting,
+            _tasks: tasks,
+            remedies: JoinSet::new(),
+            running: HashMap::new(),
+            client,
+        }
+    }
+
+    fn done(&mut self, gateway: &Locked, effects: Vec<Effect>) {
+        let mut effects = std::collections::VecDeque::from(effects);
+        while let Some(effect) = effects.pop_front() {
+            match effect {
+                Effect::Expect(new) => {
+                    let _ = self.expectations.send(Some(new));
+                }
+                Effect::Look(endpoint, hosts) => self.waiting.push((endpoint, hosts)),
+                Effect::Start(intent) => {
+                    let remedies = lock(gateway).config.policy.remedies.clone();
+                    let Some(remedy) = remedies.into_iter().find(|r| r.name == intent.remedy) else {
+                        let said = "no remedy of this name is configured any more".to_owned();
+                        effects.extend(ended(gateway, intent.id, Outcome { ok: false, said }));
+                        continue;
+                    };
+                    let (id, client) = (intent.id, self.client.clone());
+                    let handle = self.remedies.spawn(async move {
+                        (intent.id, remedy::perform(&remedy.act, &intent, &client).await)
+                    });
+                    self.running.insert(id, handle);
+                }
+                Effect::Abandon(id) => {
+                    if let Some(handle) = self.running.remove(&id) {
+                        handle.abort();
+                    }
+                }
+            }
+        }
+        self.ask();
+    }
+
+    /// Hands looks on, as far as watchers can take them now; a watcher that cannot is busy telling us something.
+    fn ask(&mut self) {
+        self.waiting.retain(|(endpoint, hosts)| match self.wishes.get(endpoint) {
+            Some(to) => {
+                matches!(to.try_send(Wish::Probe(hosts.clone())), Err(mpsc::error::TrySendError::Full(_)))
+            }
+            None => false,
+        });
+    }
+
+    /// The next remedy that ends; none while none runs.
+    async fn ended(&mut self) -> Option<(u64, Outcome)> {
+        loop {
+            match self.remedies.join_next().await? {
+                Ok((id, outcome)) => {
+                    self.running.remove(&id);
+                    return Some((id, outcome));
+                }
+                // Abandoned: nothing is expected to be told any more.
+                Err(_) => continue,
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Every natural renewal, timed hop by hop: file changed → published → proven on the wire. Pure.
+use crate::converge::Millis;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// So many are followed at one time, and so many that have ended are remembered.
+const MOST: usize = 1_000;
+const REMEMBERED: usize = 20;
+
+/// One renewal under way.
+#[derive(Clone, Debug)]
+struct UnderWay {
+    stored: Millis,
+    published: Millis,
+    /// Endpoint and host, where it has not been proven yet.
+    missing: BTreeSet<(String, String)>,
+}
+
+/// A renewal that has ended: what each hop took.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// `file:PATH`
+    pub source: String,
+    /// When the file changed, milliseconds since 1970.
+    pub stored: Millis,
+    /// When the ledger that lists it was published.
+    pub published: Millis,
+    /// When every endpoint was proven to serve it.
+    pub served: Millis,
+}
+
+/// All of one gateway.
+#[derive(Clone, Debug, Default)]
+pub struct Renewals {
+    under_way: BTreeMap<String, UnderWay>,
+    ended: VecDeque<Ended>,
+}
+
+impl Renewals {
+    /// A source has another certificate. `where_` lists endpoint and host; a renewal that overtakes another starts anew.
+    pub fn begin(
+        &mut self,
+        source: &str,
+        stored: Millis,
+        published: Millis,
+        where_: BTreeSet<(String, String)>,
+    ) {
+        if where_.is_empty() || (self.under_way.len() >= MOST && !self.under_way.contains_key(source)) {
+            return;
+        }
+        self.under_way.insert(source.to_owned(), UnderWay { stored, published, missing: where_ });
+    }
+
+    /// Proven at this endpoint for this host. Gives the renewals that ended with it.
+    pub fn proven(&mut self, endpoint: &str, host: &str, now: Millis) -> Vec<Ended> {
+        let key = (endpoint.to_owned(), host.to_owned());
+        let mut ended = Vec::new();
+        self.under_way.retain(|source, renewal| {
+            if !renewal.missing.remove(&key) || !renewal.missing.is_empty() {
+                return true;
+            }
+            let UnderWay { stored, published, .. } = *renewal;
+            ended.push(Ended { source: source.clone(), stored, published, served: now });
+            false
+        });
+        for one in &ended {
+            self.ended.truncate(REMEMBERED - 1);
+            self.ended.push_front(one.clone());
+        }
+        ended
+    }
+
+    /// A source or an endpoint is no longer there; what it was waited for ends untold.
+    pub fn keep(&mut self, source: impl Fn(&str) -> bool, place: impl Fn(&str, &str) -> bool) {
+        self.under_way.retain(|name, renewal| {
+            renewal.missing.retain(|(endpoint, host)| place(endpoint, host));
+            source(name) && !renewal.missing.is_empty()
+        });
+    }
+
+    /// Where a renewal under way has not been proven yet: endpoint and host.
+    pub fn missing(&self) -> impl Iterator<Item = &(String, String)> {
+        self.under_way.values().flat_map(|renewal| &renewal.missing)
+    }
+
+    /// Those that have ended, the newest first.
+    pub fn ended(&self) -> impl Iterator<Item = &Ended> {
+        self.ended.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(all: &[(&str, &str)]) -> BTreeSet<(String, String)> {
+        all.iter().map(|(e, h)| ((*e).to_owned(), (*h).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_renewal_ends_when_every_endpoint_is_proven() {
+        let mut renewals = Renewals::default();
+        renewals.begin("file:a", Millis(1), Millis(2), places(&[("x", "a"), ("y", "a")]));
+        assert!(renewals.proven("x", "a", Millis(3)).is_empty());
+        assert!(renewals.proven("x", "a", Millis(4)).is_empty());
+        let ended = renewals.proven("y", "a", Millis(5));
+        let all =
+            Ended { source: "file:a".into(), stored: Millis(1), published: Millis(2), served: Millis(5) };
+        assert_eq!(ended, [all.clone()]);
+        assert_eq!(renewals.ended().collect::<Vec<_>>(), [&all]);
+        assert!(renewals.proven("y", "a", Millis(6)).is_empty());
+    }
+
+    #[test]
+    fn a_renewal_that_overtakes_another_is_timed_from_its_own_file() {
+        let mut renewals = Renewals::default();
+        renewals.begin("file:a", Millis(1), Millis(2), places(&[("x", "a")]));
+        renewals.begin("file:a", Millis(10), Millis(11), places(&[("x", "a")]));
+        assert_eq!(renewals.proven("x", "a", Millis(12))[0].stored, Millis(10));
+    }
+
+    #[test]
+    fn an_endpoint_that_went_away_is_not_waited_for() {
+        let mut renewals = Renewals::default();
+        renewals.begin("file:a", Millis(1), Millis(2), places(&[("x", "a"), ("y", "a")]));
+        renewals.keep(|_| true, |endpoint, _| endpoint != "y");
+        assert_eq!(renewals.missing().count(), 1);
+        assert_eq!(renewals.proven("x", "a", Millis(5)).len(), 1);
+    }
+}

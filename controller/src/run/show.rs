@@ -1,0 +1,226 @@
+//! What is known of a gateway, as gauges and as state. Pure.
+use super::gateway::{Gateway, entries};
+use super::sights::Sight;
+use super::state::{Endpoint, Host, LedgerState, Seen};
+use super::{Hub, clock, state};
+use crate::converge::{Mode, may_start};
+use crate::finding::Severity;
+use crate::metrics::Gauges;
+use crate::metrics::catalogue as metric;
+use certdrift_contract::index::DEFAULT;
+use certdrift_contract::{Expected, UnixTime, Verdict};
+use std::collections::{BTreeMap, HashMap};
+
+/// A certificate that ends within so many seconds is near its end.
+const NEAR_END: i64 = 14 * 86_400;
+
+#[allow(clippy::cast_precision_loss, reason = "a gauge is a double; exact below 2^53")]
+const fn figure(n: i64) -> f64 {
+    n as f64
+}
+
+fn count(n: usize) -> f64 {
+    figure(i64::try_from(n).unwrap_or(i64::MAX))
+}
+
+/// Sets the gauges of a gateway.
+pub(super) fn gauges(gateway: &Gateway, hub: &Hub, to: &mut Gauges) {
+    let name = gateway.config.name.clone();
+    let name = name.as_str();
+    let now = clock::seconds(clock::now());
+    to.set(&metric::READY, &[name], f64::from(u8::from(hub.is_ready(name))));
+    to.set(&metric::HEALING, &[name], f64::from(u8::from(gateway.config.policy.mode == Mode::Heal)));
+    if let Some(inventory) = &gateway.inventory {
+        to.set(&metric::SOURCES, &[name], count(inventory.stored.len()));
+    }
+    for severity in metric::SEVERITIES {
+        to.set(&metric::FINDINGS, &[name, severity], 0.0);
+    }
+    for finding in gateway.findings() {
+        let severity = match finding.severity {
+            Severity::Info => "info",
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        };
+        to.add(&metric::FINDINGS, &[name, severity], 1.0);
+        to.add(&metric::FINDING, &[name, &finding.code], 1.0);
+    }
+    if let Some(ledger) = gateway.publisher.ledger().filter(|_| hub.is_ready(name)) {
+        to.set(
+            &metric::LEDGER_REVISION,
+            &[name],
+            figure(i64::try_from(ledger.revision.0).unwrap_or(i64::MAX)),
+        );
+        to.set(&metric::LEDGER_PUBLISHED, &[name], figure(ledger.published_at.seconds()));
+        to.set(&metric::HOSTS, &[name], count(entries(ledger).iter().map(|e| e.hosts.len()).sum()));
+        let mut near = Vec::new();
+        for entry in entries(ledger) {
+            for expected in &entry.current {
+                let end = expected.not_after;
+                to.lowest(&metric::NOT_AFTER_EXPECTED, &[name], figure(end.seconds()));
+                if end.since(now) < NEAR_END {
+                    near.extend(entry.hosts.iter().map(|h| (end, h.as_str())));
+                }
+            }
+        }
+        near.sort();
+        near.dedup_by_key(|(_, host)| *host);
+        for (end, host) in near.into_iter().take(metric::MOST_HOST_SERIES) {
+            to.lowest(&metric::NEAR_END, &[name, host], figure(end.seconds()));
+        }
+    }
+    endpoints(gateway, name, to);
+    let machine = gateway.machine();
+    let in_flight =
+        machine.is_some_and(|m| m.in_flight.is_some() || m.drifts().any(|(.., d)| d.proving.is_some()));
+    to.set(&metric::REMEDY_IN_FLIGHT, &[name], f64::from(u8::from(in_flight)));
+    to.set(&metric::ALERTS, &[name], count(gateway.alerts.len()));
+}
+
+fn endpoints(gateway: &Gateway, name: &str, to: &mut Gauges) {
+    for (endpoint, (answers, _)) in &gateway.answers {
+        to.set(&metric::ENDPOINT_UP, &[name, endpoint], f64::from(u8::from(*answers)));
+        for verdict in metric::VERDICTS {
+            to.set(&metric::ENDPOINT_HOSTS, &[name, endpoint, verdict], 0.0);
+        }
+        if let Some(workers) = gateway.workers(endpoint) {
+            to.set(&metric::ENDPOINT_WORKERS, &[name, endpoint], f64::from(workers));
+        }
+    }
+    for class in metric::CLASSES {
+        to.set(&metric::DRIFT_HOSTS, &[name, class], 0.0);
+    }
+    let mut drifts = Vec::new();
+    for (host, sights) in gateway.sights.iter() {
+        let mut worst: Option<Verdict> = None;
+        for (endpoint, sight) in sights {
+            to.add(&metric::ENDPOINT_HOSTS, &[name, endpoint, sight.verdict.as_str()], 1.0);
+            if let Some(end) = sight.not_after {
+                to.lowest(&metric::ENDPOINT_NOT_AFTER, &[name, endpoint], figure(end.seconds()));
+            }
+            if let Verdict::Drift(class) = sight.verdict {
+                worst = worst.max(Some(sight.verdict));
+                drifts.push((sight.since, endpoint.as_str(), host, class.as_str()));
+            }
+        }
+        if let Some(Verdict::Drift(class)) = worst {
+            to.add(&metric::DRIFT_HOSTS, &[name, class.as_str()], 1.0);
+        }
+    }
+    drifts.sort_unstable();
+    for (since, endpoint, host, class) in drifts.into_iter().take(metric::MOST_HOST_SERIES) {
+        to.set(&metric::DRIFT, &[name, endpoint, host, class], figure(since.seconds()));
+    }
+}
+
+/// All that is known of a gateway.
+pub(super) fn state(gateway: &Gateway) -> state::Gateway {
+    let now = clock::seconds(clock::now());
+    let drifts = drifts(gateway, now);
+    let mut expected: HashMap<&str, (&str, &[Expected])> = HashMap::new();
+    if let Some(ledger) = gateway.publisher.ledger() {
+        for entry in entries(ledger) {
+            let is = (entry.source.as_str(), entry.current.as_slice());
+            expected.extend(entry.hosts.iter().map(|h| (h.as_str(), is)));
+        }
+        if let Some(default) = &ledger.default {
+            expected.insert(DEFAULT, (&default.source, &default.current));
+        }
+    }
+    let hosts = gateway.sights.iter().map(|(host, sights)| {
+        let (source, expected) = expected.get(host).copied().unwrap_or_default();
+        Host {
+            host: host.to_owned(),
+            source: source.to_owned(),
+            expected: expected.iter().map(|e| e.sha256.to_string()).collect(),
+            not_after: expected.iter().map(|e| e.not_after).min(),
+            stored: !gateway.invalid.contains(host),
+            seen: sights
+                .iter()
+                .map(|(endpoint, sight)| seen(endpoint, sight, drifts.get(&(endpoint.as_str(), host))))
+                .collect(),
+        }
+    });
+    let mut hosts: Vec<Host> = hosts.collect();
+    hosts.sort_by_key(|h| h.host == DEFAULT);
+    state::Gateway {
+        name: gateway.config.name.clone(),
+        mode: gateway.config.policy.mode,
+        ledger: gateway.publisher.ledger().map(|ledger| LedgerState {
+            revision: ledger.revision.0,
+            published_at: ledger.published_at,
+            hosts: entries(ledger).iter().map(|e| e.hosts.len()).sum(),
+            file: gateway.ledger_file.display().to_string(),
+        }),
+        endpoints: gateway
+            .config
+            .endpoints
+            .iter()
+            .map(|endpoint| {
+                let answers = gateway.answers.get(&endpoint.name);
+                Endpoint {
+                    name: endpoint.name.clone(),
+                    address: endpoint.address.clone(),
+                    edge: endpoint.edge,
+                    answers: answers.map(|(answers, _)| *answers),
+                    why: answers.map(|(_, why)| why.clone()).unwrap_or_default(),
+                    workers: gateway.workers(&endpoint.name),
+                }
+            })
+            .collect(),
+        hosts,
+        remedy: gateway.machine().and_then(|m| m.in_flight.as_ref()).map(|f| f.intent.remedy.clone()),
+        findings: gateway.findings(),
+        renewals: gateway.renewals.ended().cloned().collect(),
+        history: gateway.records.iter().cloned().collect(),
+    }
+}
+
+fn seen(endpoint: &str, sight: &Sight, drift: Option<&Drift>) -> Seen {
+    let drift = drift.cloned().unwrap_or_default();
+    Seen {
+        endpoint: endpoint.to_owned(),
+        verdict: sight.verdict.as_str().to_owned(),
+        class: match sight.verdict {
+            Verdict::Drift(class) => Some(class.as_str().to_owned()),
+            _ => None,
+        },
+        evidence: sight.evidence.as_str().to_owned(),
+        served: sight.served.map(|f| f.to_string()),
+        not_after: sight.not_after,
+        at: sight.at,
+        since: sight.since,
+        blind: sight.blind.clone(),
+        proof: sight.proof.map(|(proof, _)| proof.to_string()),
+        proven: sight.proof.is_some_and(|(_, settled)| settled),
+        workers: sight
+            .workers
+            .iter()
+            .map(|(pid, verdict)| (pid.clone(), verdict.as_str().to_owned()))
+            .collect(),
+        cause: drift.cause,
+        waits: drift.waits,
+        acknowledged: drift.acknowledged,
+    }
+}
+
+#[derive(Clone, Default)]
+struct Drift {
+    cause: Option<String>,
+    waits: Option<String>,
+    acknowledged: Option<String>,
+}
+
+fn drifts(gateway: &Gateway, now: UnixTime) -> BTreeMap<(&str, &str), Drift> {
+    let Some(machine) = gateway.machine() else { return BTreeMap::new() };
+    let one = |(name, endpoint, host, drift): (_, _, _, &crate::converge::Drift)| {
+        let known = machine.acknowledged.get(host).filter(|a| crate::converge::Millis::from(now) < a.until);
+        let shown = Drift {
+            cause: Some(drift.cause.as_str().to_owned()),
+            waits: may_start(machine, name, endpoint, host, drift).err().map(|wait| wait.as_str().to_owned()),
+            acknowledged: known.map(|a| a.reason.clone()),
+        };
+        ((name, host), shown)
+    };
+    machine.drifts().map(one).collect()
+}

@@ -1,0 +1,139 @@
+//! What was last seen of each host on each endpoint, for status and metrics: a board that judged observations are
+//! pinned to. Pure. Hosts come and go with the ledger, so its size is bounded by that.
+use crate::finding::Finding;
+use crate::observe::Outcome;
+use crate::observe::judge::Judged;
+use crate::observe::workers::Proof;
+use certdrift_contract::{Evidence, Fingerprint, UnixTime, Verdict};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// So many workers are remembered per host and endpoint.
+const MOST_WORKERS: usize = 256;
+
+/// What was seen of one host on one endpoint.
+#[derive(Clone, Debug)]
+pub struct Sight {
+    /// Of the newest handshake, else of the newest other observation.
+    pub verdict: Verdict,
+    /// How that was made.
+    pub evidence: Evidence,
+    /// What was served then.
+    pub served: Option<Fingerprint>,
+    /// End of its validity, where it is known.
+    pub not_after: Option<UnixTime>,
+    /// When that was.
+    pub at: UnixTime,
+    /// Since when the verdict is what it is.
+    pub since: UnixTime,
+    /// Why no certificate could be seen, when the newest look showed none.
+    pub blind: Option<String>,
+    /// How far it is proven, and whether no more is to be seen.
+    pub proof: Option<(Proof, bool)>,
+    /// Workers that filter or tap named, and the verdict on what they served last.
+    pub workers: BTreeMap<String, Verdict>,
+    /// What else was seen to be wrong: half of a pair, the chain.
+    pub findings: Vec<Finding>,
+}
+
+/// All that was seen of one gateway: host → endpoint → what.
+#[derive(Debug, Default)]
+pub struct Sights {
+    hosts: BTreeMap<String, BTreeMap<String, Sight>>,
+}
+
+impl Sights {
+    /// These are the hosts from now on, and nothing that was seen of `changed` says anything any more.
+    pub fn hosts<'a>(&mut self, listed: impl Iterator<Item = &'a str>, changed: &[String]) {
+        let listed: BTreeSet<&str> = listed.collect();
+        self.hosts.retain(|host, _| listed.contains(host.as_str()));
+        for host in changed {
+            for sight in self.hosts.get_mut(host).into_iter().flat_map(BTreeMap::values_mut) {
+                sight.proof = None;
+                sight.workers.clear();
+                // Until it is looked at again: what it served is judged anew then.
+                sight.verdict = Verdict::Unobserved;
+            }
+        }
+        for host in listed {
+            if !self.hosts.contains_key(host) {
+                self.hosts.insert(host.to_owned(), BTreeMap::new());
+            }
+        }
+    }
+
+    /// Pins a judged observation. One of a host that is not listed (any more) is dropped.
+    pub fn saw(&mut self, judged: &Judged) {
+        let observation = &judged.observation;
+        let Some(endpoints) = self.hosts.get_mut(&observation.host) else { return };
+        let now = observation.at;
+        let verdict = judged.verdict;
+        let sight = endpoints.entry(observation.endpoint.clone()).or_insert_with(|| Sight {
+            verdict,
+            evidence: observation.evidence,
+            served: None,
+            not_after: None,
+            at: now,
+            since: now,
+            blind: None,
+            proof: None,
+            workers: BTreeMap::new(),
+            findings: Vec::new(),
+        });
+        if let Some(worker) = &observation.worker
+            && verdict.judged()
+            && (sight.workers.len() < MOST_WORKERS || sight.workers.contains_key(worker))
+        {
+            sight.workers.insert(worker.clone(), verdict);
+        }
+        // A handshake of ours outweighs what others say, until they say something worse.
+        let handshake = observation.evidence == Evidence::Handshake;
+        if !handshake && sight.evidence == Evidence::Handshake && verdict.healthy() {
+            return;
+        }
+        if sight.verdict != verdict {
+            sight.since = now;
+        }
+        sight.verdict = verdict;
+        sight.evidence = observation.evidence;
+        sight.at = now;
+        sight.blind = None;
+        match &observation.outcome {
+            Outcome::Served { leaf, not_after, .. } => {
+                sight.served = Some(*leaf);
+                if not_after.is_some() {
+                    sight.not_after = *not_after;
+                }
+            }
+            Outcome::Unreachable { why }
+            | Outcome::Unobservable { why }
+            | Outcome::FamilyNotServed { why } => {
+                sight.blind = Some(why.clone());
+            }
+        }
+        if handshake {
+            // That nobody answers is told once for the endpoint.
+            let unreachable = crate::observe::findings::UNREACHABLE.code;
+            sight.findings = judged.findings.iter().filter(|f| f.code != unreachable).cloned().collect();
+        }
+    }
+
+    /// How far a host is proven, and by which workers.
+    pub fn proven(&mut self, endpoint: &str, host: &str, proof: Proof, workers: &[String], settled: bool) {
+        let Some(sight) = self.hosts.get_mut(host).and_then(|endpoints| endpoints.get_mut(endpoint)) else {
+            return;
+        };
+        sight.proof = Some((proof, settled));
+        if settled && matches!(proof, Proof::Every { .. }) {
+            // All that live were seen; whoever is not among them lives no more.
+            sight.workers.retain(|worker, _| workers.contains(worker));
+            for worker in workers {
+                sight.workers.insert(worker.clone(), sight.verdict);
+            }
+        }
+    }
+
+    /// All hosts with what was seen.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &BTreeMap<String, Sight>)> {
+        self.hosts.iter().map(|(host, endpoints)| (host.as_str(), endpoints))
+    }
+}
