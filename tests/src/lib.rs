@@ -6,4 +6,6 @@
 pub mod host;
 pub mod ledgers;
 
+pub mod program;
+
 pub use certdrift_harness::{certs, envoy, nginx, openssl, process, wait};
