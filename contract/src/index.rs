@@ -8,8 +8,6 @@ use crate::json::ParseError;
 use crate::ledger::{Content, Entry, Expectation, Ledger, Part, PartRef};
 use crate::verdict::{Expecting, Known};
 use crate::{Fingerprint, Revision, Rules, UnixTime};
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 
 /// How the gateway's default certificate is called where hosts are listed.
 pub const DEFAULT: &str = "default";
@@ -26,19 +24,21 @@ pub struct Index<S> {
     default_state: S,
     slots: Slab<Entry>,
     /// Which slots each part fills; a whole ledger is one part without a name.
-    filled: HashMap<String, Vec<usize>, BuildHasherDefault<Fnv>>,
-    states: Slab<S>,
-    hosts: HashMap<Box<str>, Place, BuildHasherDefault<Fnv>>,
-    /// In how many entries a fingerprint stands.
-    known: HashMap<Fingerprint, usize, BuildHasherDefault<Fnv>>,
+    filled: Vec<(String, Vec<usize>)>,
+    listed: Slab<Listed<S>>,
+    /// Finds in `listed`, by host.
+    hosts: Table,
+    known: Slab<(Fingerprint, usize)>,
+    /// Finds in `known`, by fingerprint.
+    prints: Table,
 }
 
-/// Where a listed host is: its entry, its position among that entry's hosts, its state.
-#[derive(Clone, Copy, Debug)]
-struct Place {
+/// A listed host: its entry, its position among that entry's hosts, its state.
+#[derive(Debug)]
+struct Listed<S> {
     slot: usize,
     position: usize,
-    state: usize,
+    state: S,
 }
 
 /// What answers for a host.
@@ -67,10 +67,11 @@ impl<S: Default> Index<S> {
             default: None,
             default_state: S::default(),
             slots: Slab::default(),
-            filled: HashMap::default(),
-            states: Slab::default(),
-            hosts: HashMap::default(),
-            known: HashMap::default(),
+            filled: Vec::new(),
+            listed: Slab::default(),
+            hosts: Table::default(),
+            known: Slab::default(),
+            prints: Table::default(),
         };
         index.update(ledger, parts)?;
         Ok(index)
@@ -105,7 +106,7 @@ impl<S: Default> Index<S> {
             }
         }
         self.check_hosts(&parts, &leaving)?;
-        self.filled.retain(|name, _| same(&self.parts, &refs, name));
+        self.filled.retain(|(name, _)| same(&self.parts, &refs, name));
         self.swap(parts, &leaving);
         if self.default.as_ref().map(|d| &d.source) != ledger.default.as_ref().map(|d| &d.source) {
             self.default_state = S::default();
@@ -146,62 +147,106 @@ impl<S: Default> Index<S> {
 
     /// A host stands in one entry only, once.
     fn check_hosts(&self, parts: &[(String, Vec<Entry>)], leaving: &[bool]) -> Result<(), ParseError> {
-        let mut seen: HashMap<&str, &str, BuildHasherDefault<Fnv>> = HashMap::default();
+        let mut seen: Vec<(&str, &str)> = Vec::new();
+        let mut table = Table::default();
         for entry in parts.iter().flat_map(|(_, entries)| entries) {
             for host in &entry.hosts {
-                let kept = self.hosts.get(host.as_str()).map(|h| h.slot);
+                let host = host.as_str();
+                let kept = self.place(host).and_then(|at| self.listed.get(at)).map(|listed| listed.slot);
                 let kept = kept.filter(|slot| !leaving.get(*slot).copied().unwrap_or(false));
                 let kept = kept.and_then(|slot| self.slots.get(slot)).map(|e| e.source.as_str());
-                if let Some(other) = kept.or(seen.insert(host.as_str(), &entry.source)) {
+                let twice =
+                    table.find(hash(host.as_bytes()), &mut |at| seen.get(at).is_some_and(|s| s.0 == host));
+                let twice = twice.and_then(|at| seen.get(at)).map(|(_, source)| *source);
+                if let Some(other) = kept.or(twice) {
                     return Err(at(format!("the host {host} stands twice: {other} and {}", entry.source)));
                 }
+                table.put(hash(host.as_bytes()), seen.len(), &|at| {
+                    seen.get(at).map_or(0, |s| hash(s.0.as_bytes()))
+                });
+                seen.push((host, &entry.source));
             }
         }
         Ok(())
     }
 
-    /// Takes the leaving entries out and the new ones in; hosts in both keep their states.
+    /// Takes the new entries in and the leaving ones out; hosts in both keep their states.
     fn swap(&mut self, parts: Vec<(String, Vec<Entry>)>, leaving: &[bool]) {
-        let mut states: HashMap<Box<str>, usize, BuildHasherDefault<Fnv>> = HashMap::default();
-        for (at, _) in leaving.iter().enumerate().filter(|(_, leaves)| **leaves) {
-            let Some(entry) = self.slots.take(at) else { continue };
-            for host in &entry.hosts {
-                if let Some((name, place)) = self.hosts.remove_entry(host.as_str()) {
-                    states.insert(name, place.state);
-                }
-            }
-            for fingerprint in fingerprints(entry.expecting()) {
-                if let Some(count) = self.known.get_mut(fingerprint) {
-                    *count = count.saturating_sub(1);
-                    if *count == 0 {
-                        self.known.remove(fingerprint);
-                    }
-                }
-            }
-        }
         for (name, entries) in parts {
-            let filled = entries.into_iter().map(|entry| self.put(entry, &mut states)).collect();
-            self.filled.insert(name, filled);
+            let filled = entries.into_iter().map(|entry| self.put(entry)).collect();
+            self.filled.push((name, filled));
         }
-        for (_, state) in states {
-            self.states.take(state);
+        for (slot, _) in leaving.iter().enumerate().filter(|(_, leaves)| **leaves) {
+            for position in 0.. {
+                let host = self.slots.get(slot).and_then(|entry| entry.hosts.get(position));
+                let Some(host) = host.map(|host| host.as_str()) else { break };
+                let gone = self
+                    .place(host)
+                    .filter(|at| self.listed.get(*at).is_some_and(|listed| listed.slot == slot));
+                if let Some(at) = gone {
+                    self.hosts.take(hash(host.as_bytes()), at);
+                    self.listed.take(at);
+                }
+            }
+            let Some(entry) = self.slots.take(slot) else { continue };
+            for fingerprint in fingerprints(entry.expecting()) {
+                let Some(at) = self.print(fingerprint) else { continue };
+                let Some((_, count)) = self.known.get_mut(at) else { continue };
+                *count = count.saturating_sub(1);
+                if *count == 0 {
+                    self.prints.take(hash(fingerprint.as_bytes()), at);
+                    self.known.take(at);
+                }
+            }
         }
     }
 
-    /// Puts one entry in; gives its slot.
-    fn put(&mut self, entry: Entry, states: &mut HashMap<Box<str>, usize, BuildHasherDefault<Fnv>>) -> usize {
+    /// Puts one entry in; gives its slot. A host that is listed already, by an entry that leaves, keeps its state.
+    fn put(&mut self, entry: Entry) -> usize {
         for fingerprint in fingerprints(entry.expecting()) {
-            let count = self.known.entry(*fingerprint).or_default();
-            *count = count.saturating_add(1);
+            let at = self.print(fingerprint);
+            match at.and_then(|at| self.known.get_mut(at)) {
+                Some((_, count)) => *count = count.saturating_add(1),
+                None => {
+                    let at = self.known.put((*fingerprint, 1));
+                    let known = &self.known;
+                    let rehash = |at| known.get(at).map_or(0, |k| hash(k.0.as_bytes()));
+                    self.prints.put(hash(fingerprint.as_bytes()), at, &rehash);
+                }
+            }
         }
         let slot = self.slots.put(entry);
-        let hosts = self.slots.get(slot).map(|entry| entry.hosts.as_slice()).unwrap_or_default();
-        for (position, host) in hosts.iter().enumerate() {
-            let kept = states.remove_entry(host.as_str());
-            let (name, state) = kept.unwrap_or_else(|| (host.as_str().into(), self.states.put(S::default())));
-            self.hosts.insert(name, Place { slot, position, state });
+        for position in 0.. {
+            let host = self.slots.get(slot).and_then(|entry| entry.hosts.get(position));
+            let Some((at, hash)) =
+                host.map(|host| (self.place(host.as_str()), hash(host.as_str().as_bytes())))
+            else {
+                break;
+            };
+            match at.and_then(|at| self.listed.get_mut(at)) {
+                Some(listed) => (listed.slot, listed.position) = (slot, position),
+                None => {
+                    let at = self.listed.put(Listed { slot, position, state: S::default() });
+                    let (listed, slots) = (&self.listed, &self.slots);
+                    self.hosts.put(hash, at, &|at| name(slots, listed.get(at)).map_or(0, hash_of));
+                }
+            }
         }
         slot
+    }
+
+    /// Where a host as listed is.
+    fn place(&self, host: &str) -> Option<usize> {
+        self.hosts.find(hash(host.as_bytes()), &mut |at| {
+            name(&self.slots, self.listed.get(at)).is_some_and(|n| n == host)
+        })
+    }
+
+    /// Where a fingerprint is.
+    fn print(&self, fingerprint: &Fingerprint) -> Option<usize> {
+        self.prints.find(hash(fingerprint.as_bytes()), &mut |at| {
+            self.known.get(at).is_some_and(|known| known.0 == *fingerprint)
+        })
     }
 
     /// The parts of the ledger in use, to compare with a newer index; empty when it was whole.
@@ -237,7 +282,7 @@ impl<S: Default> Index<S> {
     /// Number of hosts listed (the default entry not counted).
     #[must_use]
     pub fn hosts(&self) -> usize {
-        self.hosts.len()
+        self.listed.len()
     }
 
     /// What answers for a server name as a client sent it (any case, trailing dot): exact, wildcards, `*`.
@@ -245,10 +290,11 @@ impl<S: Default> Index<S> {
     pub fn find(&mut self, sni: &[u8]) -> Option<Found<'_, S>> {
         let mut buffer = [0u8; MAX_NAME];
         let name = normalize(sni, &mut buffer).ok()?;
-        let place = self.rules.find(name, |key| self.hosts.get(key).copied())?;
-        let entry = self.slots.get(place.slot)?;
-        let listed = entry.hosts.get(place.position)?.as_str();
-        Some(Found { listed, expecting: entry.expecting(), state: self.states.get_mut(place.state)? })
+        let at = self.rules.find(name, |key| self.place(key))?;
+        let Listed { slot, position, state } = self.listed.get_mut(at)?;
+        let entry = self.slots.get(*slot)?;
+        let listed = entry.hosts.get(*position)?.as_str();
+        Some(Found { listed, expecting: entry.expecting(), state })
     }
 
     /// The gateway's default certificate, when the ledger expects one (its `current` is not empty).
@@ -269,27 +315,55 @@ impl<S: Default> Index<S> {
         let default = self.default.as_ref();
         if default.is_some_and(|d| fingerprints(d.expecting()).any(|f| f == fingerprint)) {
             Known::Default
-        } else if self.known.contains_key(fingerprint) {
+        } else if self.print(fingerprint).is_some() {
             Known::OtherEntry
         } else {
             Known::No
         }
     }
 
-    /// All listed hosts, sorted, with their states; the default entry, when expected, last.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, Expecting<'_>, &S)> {
-        let mut all: Vec<_> = self
-            .hosts
-            .iter()
-            .filter_map(|(name, place)| {
-                let entry = self.slots.get(place.slot)?;
-                Some((&**name, entry.expecting(), self.states.get(place.state)?))
-            })
-            .collect();
-        all.sort_unstable_by_key(|(name, ..)| *name);
+    /// All listed hosts in no order, with their states; the default entry, when expected, last.
+    pub fn each(&self) -> impl Iterator<Item = (&str, Expecting<'_>, &S)> {
+        let listed = self.listed.iter().filter_map(|listed| {
+            let entry = self.slots.get(listed.slot)?;
+            Some((entry.hosts.get(listed.position)?.as_str(), entry.expecting(), &listed.state))
+        });
         let default = self.default.as_ref().filter(|default| !default.current.is_empty());
-        all.extend(default.map(|default| (DEFAULT, default.expecting(), &self.default_state)));
-        all.into_iter()
+        listed.chain(default.map(|default| (DEFAULT, default.expecting(), &self.default_state)))
+    }
+
+    /// As [`Index::each`], sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Expecting<'_>, &S)> {
+        let mut all: Vec<_> = self.each().take(self.listed.len()).collect();
+        shell_sort(&mut all, &|a, b| a.0 > b.0);
+        all.into_iter().chain(self.each().skip(self.listed.len()))
+    }
+}
+
+/// The name of a listed host stands in its entry only.
+fn name<'a, S>(slots: &'a Slab<Entry>, listed: Option<&Listed<S>>) -> Option<&'a str> {
+    let listed = listed?;
+    Some(slots.get(listed.slot)?.hosts.get(listed.position)?.as_str())
+}
+
+fn hash_of(name: &str) -> u32 {
+    hash(name.as_bytes())
+}
+
+/// The standard library's sort takes 3 KB of the filter's module; this one takes 200 bytes.
+fn shell_sort<T>(items: &mut [T], after: &dyn Fn(&T, &T) -> bool) {
+    // Ciura's gaps, and on by 2.25 from there.
+    for gap in [5985, 2660, 1182, 701, 301, 132, 57, 23, 10, 4, 1] {
+        for from in gap..items.len() {
+            let mut at = from;
+            while let Some(before) = at.checked_sub(gap) {
+                match (items.get(before), items.get(at)) {
+                    (Some(left), Some(right)) if after(left, right) => items.swap(before, at),
+                    _ => break,
+                }
+                at = before;
+            }
+        }
     }
 }
 
@@ -325,6 +399,14 @@ impl<T> Slab<T> {
         value
     }
 
+    fn len(&self) -> usize {
+        self.0.len().saturating_sub(self.1.len())
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().flatten()
+    }
+
     fn get(&self, at: usize) -> Option<&T> {
         self.0.get(at)?.as_ref()
     }
@@ -349,25 +431,88 @@ fn fingerprints(expecting: Expecting<'_>) -> impl Iterator<Item = &Fingerprint> 
     expected.chain(expecting.retiring.iter().map(|r| &r.sha256))
 }
 
-/// FNV-1a. The keys in the maps come from the ledger and strangers' names are only looked up, so nobody can make
-/// the maps slow; and it is short.
-#[derive(Debug)]
-struct Fnv(u64);
-
-impl Default for Fnv {
-    fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
+/// Finds places by hash: open addressing, half of it free. The caller compares. One piece of code for all keys,
+/// where the standard library's map would be compiled for each.
+#[derive(Debug, Default)]
+struct Table {
+    /// A place + 2, or one of the two below; their number is a power of two.
+    cells: Vec<u32>,
+    /// Cells that are not free.
+    used: usize,
 }
 
-impl Hasher for Fnv {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+const FREE: u32 = 0;
+const GONE: u32 = 1;
+
+impl Table {
+    fn find(&self, hash: u32, is: &mut dyn FnMut(usize) -> bool) -> Option<usize> {
+        for cell in self.probe(hash) {
+            match self.cells.get(cell).copied() {
+                None | Some(FREE) => return None,
+                Some(GONE) => {}
+                Some(place) => {
+                    let place = (place as usize).saturating_sub(2);
+                    if is(place) {
+                        return Some(place);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// Puts in a place that is not in yet. `rehash` gives the hash of what is at a place.
+    fn put(&mut self, hash: u32, place: usize, rehash: &dyn Fn(usize) -> u32) {
+        if self.used.saturating_mul(2) >= self.cells.len() {
+            let places: Vec<u32> = self.cells.iter().copied().filter(|cell| *cell > GONE).collect();
+            let size = places.len().saturating_add(4).saturating_mul(4).next_power_of_two();
+            self.cells = vec![FREE; size];
+            self.used = 0;
+            for place in places {
+                self.set(rehash((place as usize).saturating_sub(2)), place);
+            }
+        }
+        self.set(hash, u32::try_from(place).unwrap_or(u32::MAX).saturating_add(2));
+    }
+
+    fn set(&mut self, hash: u32, value: u32) {
+        for cell in self.probe(hash) {
+            if let Some(cell) = self.cells.get_mut(cell)
+                && *cell == FREE
+            {
+                *cell = value;
+                self.used = self.used.saturating_add(1);
+                return;
+            }
         }
     }
 
-    fn finish(&self) -> u64 {
-        self.0
+    fn take(&mut self, hash: u32, place: usize) {
+        let value = u32::try_from(place).unwrap_or(u32::MAX).saturating_add(2);
+        for cell in self.probe(hash) {
+            match self.cells.get_mut(cell) {
+                None => return,
+                Some(cell) if *cell == FREE => return,
+                Some(cell) if *cell == value => {
+                    *cell = GONE;
+                    return;
+                }
+                Some(_) => {}
+            }
+        }
     }
+
+    /// The cells a hash may be in, in their order.
+    fn probe(&self, hash: u32) -> impl Iterator<Item = usize> + use<> {
+        let mask = self.cells.len().wrapping_sub(1);
+        (0..self.cells.len()).map(move |step| (hash as usize).wrapping_add(step) & mask)
+    }
+}
+
+/// FNV-1a, its high bits folded in. The keys come from the ledger and strangers' names are only looked up, so nobody
+/// can make a table slow; and it is short.
+fn hash(bytes: &[u8]) -> u32 {
+    let hash =
+        bytes.iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+    hash ^ (hash >> 15)
 }

@@ -103,8 +103,12 @@ fn a_change_is_taken_whole_or_not_at_all() {
     let mut index = Index::<u32>::new(ledger(Content::Parts(refs), 1), vec![part_1, part_2]).expect("index");
     let (changed_ref, changed) = part("01", vec![entry("a", &["c.example.com"], 1)]);
     let refused = |index: &mut Index<u32>, refs: Vec<PartRef>, parts: Vec<Part>| {
-        let error =
-            index.update(ledger(Content::Parts(refs), 2), parts).expect_err("refused").what.into_owned();
+        let error = index
+            .update(ledger(Content::Parts(refs), 2), parts)
+            .expect_err("refused")
+            .what
+            .clone()
+            .into_owned();
         assert_eq!(index.revision(), Revision(1));
         assert_eq!(served(index, "a.example.com").map(|s| s.1), Some(fingerprint(1)));
         error

@@ -15,6 +15,7 @@ pub mod memory;
 pub mod answer;
 pub mod clock;
 pub mod config;
+pub mod contexts;
 pub mod health;
 pub mod host;
 pub mod maps;

@@ -55,7 +55,7 @@ pub fn condition(misconfigured: bool, poller: &Poller, windows: &Windows, now: O
     let Some(ledger) = &poller.ledger else { return Condition::NoLedger };
     let frame = Frame { now: seconds(now.unwrap_or(0)), windows, epoch: poller.epoch };
     let verdicts =
-        ledger.iter().filter_map(|(_, expecting, seen)| standing(ledger, &expecting, seen, &frame));
+        ledger.each().filter_map(|(_, expecting, seen)| standing(ledger, &expecting, seen, &frame));
     match verdicts.map(|(_, verdict)| verdict).max() {
         Some(Verdict::Drift(_)) => Condition::Drift,
         _ if poller.stale(now) => Condition::StaleLedger,

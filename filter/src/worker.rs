@@ -4,6 +4,7 @@
 //! newest configuration.
 use crate::clock::{Clock, SECOND, passed, seconds};
 use crate::config::{Certificate, Configuration, HeaderOn, HeaderTo, HostKind};
+use crate::contexts::Contexts;
 use crate::health::{self, Hosts, Route};
 use crate::host::{Host, Level, Map};
 use crate::metrics::Metrics;
@@ -16,8 +17,6 @@ use certdrift_contract::names::{HEADER, REPORT_SCHEMA, TOKEN_HEADER};
 use certdrift_contract::report::{LedgerInUse, Report};
 use certdrift_contract::verdict::Windows;
 use certdrift_contract::{Evidence, Fingerprint, Verdict};
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 
 /// What the host does with the request after a callback; the numbers are the ABI's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,10 +42,10 @@ const MAX_LINES: u32 = 10;
 pub struct Worker {
     clock: Clock,
     started: Option<u64>,
-    roots: HashMap<u32, Root, BuildHasherDefault<Ids>>,
+    roots: Contexts<Root>,
     /// The root context that was configured last.
     newest: u32,
-    requests: HashMap<u32, Request, BuildHasherDefault<Ids>>,
+    requests: Contexts<Request>,
     poller: Poller,
     windows: Windows,
     metrics: Metrics,
@@ -92,21 +91,23 @@ impl Worker {
     /// A context begins; a root context where `root` is 0.
     pub fn create(&mut self, context: u32, root: u32) {
         if root == 0 {
-            self.roots.entry(context).or_default();
+            if !self.roots.has(context) {
+                self.roots.put(context, Root::default());
+            }
             return;
         }
         if self.requests.len() >= MAX_REQUESTS {
             self.requests.clear();
         }
-        self.requests.insert(context, Request { root, header: None });
+        self.requests.put(context, Request { root, header: None });
     }
 
     /// A context ends.
     pub fn delete(&mut self, context: u32) {
-        if self.requests.remove(&context).is_none() && self.roots.remove(&context).is_some() {
+        if !self.requests.take(context) && self.roots.take(context) {
             // The chain is gone: of those that are left the one with the highest number is the youngest.
             if self.newest == context {
-                self.newest = self.roots.keys().copied().max().unwrap_or(0);
+                self.newest = self.roots.last().unwrap_or(0);
                 self.take_settings();
             }
         }
@@ -120,7 +121,10 @@ impl Worker {
             Ok(text) => Configuration::parse(&text).map_err(|error| error.to_string()),
             Err(status) => Err(format!("the gateway does not give it (status {})", status.0)),
         };
-        let root = self.roots.entry(context).or_default();
+        if !self.roots.has(context) {
+            self.roots.put(context, Root::default());
+        }
+        let Some(root) = self.roots.get_mut(context) else { return };
         // A second time is a trap in ngx_wasm_module.
         if !root.ticking {
             root.ticking = host.tick_every(TICK_MS).is_ok();
@@ -150,7 +154,7 @@ impl Worker {
 
     /// Of two configurations the newest holds for the ledger; one that is wrong has no say.
     fn take_settings(&mut self) {
-        if let Some(root) = self.roots.get(&self.newest).filter(|root| root.error.is_empty()) {
+        if let Some(root) = self.roots.get(self.newest).filter(|root| root.error.is_empty()) {
             self.poller.set(&root.config.ledger);
             self.windows = root.config.windows;
         }
@@ -158,7 +162,7 @@ impl Worker {
 
     /// A root context's tick. Removed chains of Kong go on ticking until a reload, so most have nothing to do.
     pub fn tick(&mut self, host: &impl Host, context: u32) {
-        if !self.roots.contains_key(&context) {
+        if !self.roots.has(context) {
             return;
         }
         let now = self.clock.ask(host);
@@ -181,9 +185,9 @@ impl Worker {
 
     /// A request's headers are there.
     pub fn request(&mut self, host: &impl Host, context: u32) -> Action {
-        let id = self.requests.get(&context).map_or(self.newest, |request| request.root);
-        let id = if self.roots.contains_key(&id) { id } else { self.newest };
-        let Some(root) = self.roots.get_mut(&id) else { return Action::Continue };
+        let id = self.requests.get(context).map_or(self.newest, |request| request.root);
+        let id = if self.roots.has(id) { id } else { self.newest };
+        let Some(root) = self.roots.get_mut(id) else { return Action::Continue };
         if self.kind.is_none() && root.config.host == HostKind::Auto {
             self.kind = find_out(host, &mut self.pid);
         }
@@ -266,7 +270,7 @@ impl Worker {
 
     /// Keeps the header for the response, where one is due.
     fn promise(&mut self, host: &impl Host, context: u32, root: u32, header: &Header<'_>) {
-        let Some(config) = self.roots.get(&root).map(|root| &root.config) else { return };
+        let Some(config) = self.roots.get(root).map(|root| &root.config) else { return };
         let due = match config.header {
             HeaderOn::Never => false,
             HeaderOn::Drift => !header.verdict.healthy(),
@@ -274,13 +278,13 @@ impl Worker {
         };
         if due && (config.header_to == HeaderTo::All || may_see_health(host, config, self.kind)) {
             let header = Some(header.to_string());
-            self.requests.entry(context).or_insert(Request { root, header: None }).header = header;
+            self.requests.put(context, Request { root, header });
         }
     }
 
     /// A response's headers are there.
     pub fn response(&mut self, host: &impl Host, context: u32) {
-        if let Some(header) = self.requests.get_mut(&context).and_then(|request| request.header.take()) {
+        if let Some(header) = self.requests.get_mut(context).and_then(|request| request.header.take()) {
             let _ = host.set_header(Map::Response, HEADER, &header);
         }
     }
@@ -316,7 +320,7 @@ impl Worker {
         match route {
             Route::Livez => (200, r#"{"live":true}"#.to_owned()),
             Route::Readyz => {
-                let patience = self.roots.get(&root).map_or(0, |root| root.config.ready_after);
+                let patience = self.roots.get(root).map_or(0, |root| root.config.ready_after);
                 let waited = passed(self.started, now, patience.saturating_mul(SECOND));
                 let ready = self.poller.ledger.is_some() || waited;
                 if ready { (200, told("ready", "true")) } else { (503, told("ready", "false")) }
@@ -333,7 +337,7 @@ impl Worker {
     }
 
     fn condition(&self, root: u32, now: Option<u64>) -> Condition {
-        let wrong = |id: &u32| self.roots.get(id).is_none_or(|root| !root.error.is_empty());
+        let wrong = |id: &u32| self.roots.get(*id).is_none_or(|root| !root.error.is_empty());
         condition(wrong(&root) || wrong(&self.newest), &self.poller, &self.windows, now)
     }
 
@@ -352,7 +356,7 @@ impl Worker {
         let mut ids = vec![root, self.newest];
         ids.dedup();
         let mut problems = Vec::new();
-        for root in ids.iter().filter_map(|id| self.roots.get(id)) {
+        for root in ids.iter().filter_map(|id| self.roots.get(*id)) {
             if !root.error.is_empty() {
                 problems.push(format!("the configuration is wrong, the filter is passive: {}", root.error));
             }
@@ -453,25 +457,5 @@ impl Lines {
             }
             Turn::Ended => host.log(Level::Info, &format!("certdrift: {listed} drifts no more: {verdict}")),
         }
-    }
-}
-
-/// Context ids are numbers that count up: one multiplication spreads them.
-#[derive(Debug, Default)]
-struct Ids(u64);
-
-impl Hasher for Ids {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-    }
-
-    fn write_u32(&mut self, id: u32) {
-        self.0 = u64::from(id).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
     }
 }

@@ -43,7 +43,7 @@ fn ledger(bytes: &[u8], limits: &Limits) -> Read<Ledger> {
         }),
         "revision" => once(r, &mut revision, |r| r.u64().map(Revision)),
         "published_at" => once(r, &mut published_at, time),
-        "entries" => once(r, &mut entries, |r| optional(r, |r| list(r, usize::MAX, entry))),
+        "entries" => once(r, &mut entries, |r| optional(r, all_entries)),
         "parts" => once(r, &mut parts, |r| optional(r, |r| list(r, MAX_PARTS, part_ref))),
         "default" => once(r, &mut default, |r| optional(r, expectation)),
         _ => r.skip(),
@@ -75,7 +75,7 @@ fn part(bytes: &[u8], limits: &Limits) -> Read<Part> {
         "schema" => once(r, &mut schema, |r| the_schema(r, PART_SCHEMA, PART_SCHEMA_FAMILY)),
         "gateway" => once(r, &mut gateway, text),
         "name" => once(r, &mut name, part_name),
-        "entries" => once(r, &mut entries, |r| list(r, usize::MAX, entry)),
+        "entries" => once(r, &mut entries, all_entries),
         _ => r.skip(),
     })?;
     let missing = |reader: &Reader<'_>, name: &str| reader.error(format!("the field {name} is missing"));
@@ -96,9 +96,9 @@ fn entry(r: &mut Reader<'_>) -> Read<Entry> {
         "source" => once(r, &mut source, text),
         "hosts" => once(r, &mut hosts, |r| list(r, usize::MAX, host)),
         "since" => once(r, &mut since, time),
-        "current" => once(r, &mut current, |r| list(r, usize::MAX, expected)),
-        "incoming" => once(r, &mut incoming, |r| list(r, usize::MAX, expected)),
-        "retiring" => once(r, &mut retiring, |r| list(r, MAX_RETIRING, retired)),
+        "current" => once(r, &mut current, all_expected),
+        "incoming" => once(r, &mut incoming, all_expected),
+        "retiring" => once(r, &mut retiring, all_retired),
         _ => r.skip(),
     })?;
     let missing = |name: &str| r.error(format!("the field {name} is missing"));
@@ -116,9 +116,9 @@ fn expectation(r: &mut Reader<'_>) -> Read<Expectation> {
     let (mut source, mut current, mut incoming, mut retiring) = (None, None, None, None);
     r.object(&mut |r, key| match key {
         "source" => once(r, &mut source, text),
-        "current" => once(r, &mut current, |r| list(r, usize::MAX, expected)),
-        "incoming" => once(r, &mut incoming, |r| list(r, usize::MAX, expected)),
-        "retiring" => once(r, &mut retiring, |r| list(r, MAX_RETIRING, retired)),
+        "current" => once(r, &mut current, all_expected),
+        "incoming" => once(r, &mut incoming, all_expected),
+        "retiring" => once(r, &mut retiring, all_retired),
         _ => r.skip(),
     })?;
     Ok(Expectation {
@@ -168,6 +168,20 @@ fn part_ref(r: &mut Reader<'_>) -> Read<PartRef> {
         name: name.ok_or_else(|| r.error("the field name is missing"))?,
         sha256: sha256.ok_or_else(|| r.error("the field sha256 is missing"))?,
     })
+}
+
+// One function per list, so that each is compiled once.
+
+fn all_entries(r: &mut Reader<'_>) -> Read<Vec<Entry>> {
+    list(r, usize::MAX, entry)
+}
+
+fn all_expected(r: &mut Reader<'_>) -> Read<Vec<Expected>> {
+    list(r, usize::MAX, expected)
+}
+
+fn all_retired(r: &mut Reader<'_>) -> Read<Vec<Retiring>> {
+    list(r, MAX_RETIRING, retired)
 }
 
 /// Reads a field that may stand once.
@@ -262,7 +276,7 @@ fn schema_first(bytes: &[u8], limits: &Limits, schema: &str, error: ParseError) 
         });
     }
     match other {
-        Some(other) => ParseError { place: "schema".to_owned(), ..other },
+        Some(other) => ParseError::at("schema".to_owned(), other.offset, other.what.clone()),
         None => error,
     }
 }

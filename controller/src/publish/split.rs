@@ -144,11 +144,7 @@ pub fn join(
     let mut parts = Vec::new();
     if let Content::Parts(refs) = &ledger.content {
         for one in refs {
-            let fails = |what: String| ParseError {
-                place: format!("parts[{}]", one.name),
-                offset: 0,
-                what: what.into(),
-            };
+            let fails = |what: String| ParseError::at(format!("parts[{}]", one.name), 0, what);
             let bytes = part(&one.name).map_err(fails)?;
             if !one.is(&bytes) {
                 return Err(fails("its bytes are not those the index means".to_owned()));
