@@ -10,6 +10,8 @@ pub struct Profile {
     pub name: &'static str,
     /// Properties it can answer at all: a path belongs here when it begins with one of these segments.
     pub properties: &'static [PropertyFamily],
+    /// Properties every request has, path (segments joined by zeros) and value.
+    pub own_properties: &'static [(&'static str, &'static str)],
     /// What an empty value is passed as.
     pub empty: Empty,
     /// What becomes of the worker when the filter traps.
@@ -92,6 +94,7 @@ impl Profile {
     /// | fact | line of the notes |
     /// |---|---|
     /// | properties `ngx.*` | "The filter reads it as property `["ngx", "NAME"]` in request and response headers" |
+    /// | `ngx.pid` | nginx's own variables are properties too: "`["ngx","ssl_session_reused"]`"; `$pid` is one |
     /// | empty value allocated | "Empty variable: Some(\"\")" |
     /// | reset on trap | trap 2: "gives 500, resets every root context of the module in that worker, and adds one more tick timer for good" |
     /// | call needs `:method`, `:path` | "`:method` and `:path` are required (`:authority` too on Envoy)" |
@@ -105,6 +108,7 @@ impl Profile {
     pub const KONG: Self = Self {
         name: "kong",
         properties: &[NGX],
+        own_properties: &[("ngx\0pid", "4242")],
         empty: Empty::Allocated,
         on_trap: OnTrap::Reset,
         call_needs: &[":method", ":path"],
@@ -143,6 +147,7 @@ impl Profile {
             PropertyFamily::everywhere("plugin_name", "not in the notes: Envoy's attributes"),
             PropertyFamily::everywhere("plugin_root_id", "not in the notes: Envoy's attributes"),
         ],
+        own_properties: &[],
         empty: Empty::Null,
         on_trap: OnTrap::Closed,
         call_needs: &[":method", ":path", ":authority"],

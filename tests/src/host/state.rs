@@ -100,7 +100,11 @@ impl State {
             roots: Vec::new(),
             streams: HashMap::new(),
             answer: None,
-            properties: Vec::new(),
+            properties: profile
+                .own_properties
+                .iter()
+                .map(|(path, value)| (path.as_bytes().to_vec(), value.as_bytes().to_vec()))
+                .collect(),
             metrics: Metrics::default(),
             logs: Vec::new(),
             timers: Vec::new(),

@@ -194,7 +194,6 @@ fn connections(worker: &mut Worker) {
             .tap(&line)
             .property(["metadata", "filter_metadata", "certdrift", "sha256"], declared)
             .property(["connection", "requested_server_name"], sni)
-            .property(["ngx", "pid"], "4242")
             .path("/x")
             .send();
     }
