@@ -2,7 +2,6 @@
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
-#[expect(missing_docs, unreachable_pub, reason = "the SDK's macro writes neither")]
 mod entry {
     proxy_wasm::main! {{
         proxy_wasm::set_root_context(|_| Box::new(super::Noop));
