@@ -225,3 +225,108 @@ fn with_hosts(url: &Url, listed: Option<&str>) -> Option<Url> {
     let joint = if text.contains('?') { '&' } else { '?' };
     format!("{text}{joint}hosts={listed}").parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    const REPORT: &str = r#"{"schema": "certdrift.dev/report/v1", "version": "0.1.0",
+        "worker": {"id": "4711", "started": 1795478400}, "ledger": null, "verdict": "no-ledger", "problems": [],
+        "counters": {"judged": 0, "unjudged": 0, "unlisted": 0, "drift": 0}, "observations": []}"#;
+
+    /// A gateway with a filter: it answers every request with the report, and keeps what it was asked.
+    async fn gateway() -> (u16, rcgen::CertifiedKey<rcgen::KeyPair>, Arc<Mutex<Vec<String>>>) {
+        let made =
+            rcgen::generate_simple_self_signed(["localhost".to_owned(), "a.example.com".to_owned()]).unwrap();
+        let key = rustls_pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let config = rustls::ServerConfig::builder_with_provider(super::super::tls::provider())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&asked);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+                let mut buffer = [0; 4096];
+                let n = stream.read(&mut buffer).await.unwrap_or(0);
+                kept.lock().unwrap().push(String::from_utf8_lossy(&buffer[..n]).into_owned());
+                let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{REPORT}", REPORT.len());
+                let _ = stream.write_all(answer.as_bytes()).await;
+                let _ = stream.shutdown().await;
+            }
+        });
+        (port, made, asked)
+    }
+
+    fn endpoint(port: u16, report: &str) -> Endpoint {
+        Endpoint {
+            name: "e".to_owned(),
+            host: "127.0.0.1".to_owned(),
+            port,
+            proxy_protocol: None,
+            edge: false,
+            workers: None,
+            tap: None,
+            report: Some(report.parse().unwrap()),
+            status: None,
+            token: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn the_filter_names_the_worker_on_the_handshakes_own_connection() {
+        let (port, made, asked) = gateway().await;
+        let endpoint = endpoint(port, &format!("https://127.0.0.1:{port}/certdrift/report"));
+        assert!(endpoint.names_workers());
+        let looked = endpoint.look("a.example.com", &[Offer::Any], true, 0, Duration::from_secs(10)).await;
+        let [sight] = &looked.looks[..] else { panic!("{looked:?}") };
+        let Look::Served(served) = &sight.look else { panic!("{looked:?}") };
+        assert_eq!(served.leaf, certdrift_contract::Fingerprint::of(made.cert.der()));
+        assert_eq!(sight.report.as_ref().unwrap().as_ref().unwrap().worker.id, "4711");
+        let asked = asked.lock().unwrap().clone();
+        assert_eq!(asked.len(), 1, "one connection, one request: {asked:?}");
+        assert!(asked[0].starts_with("GET /certdrift/report?hosts=a.example.com HTTP/1.1\r\n"), "{asked:?}");
+    }
+
+    #[tokio::test]
+    async fn a_report_on_another_port_names_no_worker_of_a_handshake() {
+        let (port, _, _) = gateway().await;
+        assert!(!endpoint(port, "https://127.0.0.1:1/certdrift/report").names_workers());
+    }
+
+    #[tokio::test]
+    async fn a_report_is_polled_whatever_certificate_the_gateway_has() {
+        let (port, _, _) = gateway().await;
+        let polled = endpoint(port, &format!("https://127.0.0.1:{port}/certdrift/report"))
+            .poll(Duration::from_secs(10))
+            .await;
+        assert_eq!(polled.report.unwrap().unwrap().worker.id, "4711");
+    }
+
+    #[tokio::test]
+    async fn the_webhooks_client_takes_only_a_certificate_it_trusts() {
+        let (port, made, _) = gateway().await;
+        let url = |host: &str| format!("https://{host}:{port}/hook").parse::<Url>().unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(made.cert.der().clone()).unwrap();
+        let trusting = Client::new(super::super::tls::verified(roots));
+        let post = |url| Request::post_json(url, "{}");
+        let bounds = Bounds::default();
+        assert_eq!(trusting.send(post(url("localhost")), bounds).await.unwrap().status, 200);
+        let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(other.cert.der().clone()).unwrap();
+        let wary = Client::new(super::super::tls::verified(roots));
+        let error = wary.send(post(url("localhost")), bounds).await.unwrap_err();
+        assert!(matches!(error, super::super::http::HttpError::Tls(..)), "{error}");
+    }
+}

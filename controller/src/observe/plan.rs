@@ -95,7 +95,13 @@ impl Plan {
         open.due = if soon { now } else { now.saturating_add(pause) };
     }
 
-    /// Hosts that are not settled.
+    /// Whether a host was looked at and is not settled.
+    #[must_use]
+    pub fn is_open(&self, host: &Arc<str>) -> bool {
+        self.open.contains_key(host)
+    }
+
+    /// How many hosts are not settled.
     #[must_use]
     pub fn open(&self) -> usize {
         let waiting: usize = self.waiting.iter().map(|(hosts, at)| hosts.len().saturating_sub(*at)).sum();

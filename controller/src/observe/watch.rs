@@ -127,8 +127,8 @@ pub async fn endpoint(
 }
 
 enum Done {
-    Looked { host: Arc<str>, reason: Reason, expectations: Arc<Expectations>, looked: Looked },
-    Polled { expectations: Option<Arc<Expectations>>, polled: Polled },
+    Looked { host: Arc<str>, reason: Reason, looked: Looked },
+    Polled(Polled),
 }
 
 struct Watcher {
@@ -242,7 +242,7 @@ impl Watcher {
                 break;
             }
             match self.plan.next(self.millis()) {
-                Next::Look(host, reason) => self.start_look(host, reason, expectations, now),
+                Next::Look(host, reason) => self.start_look(host, reason, &expectations, now),
                 Next::Wait(until) => {
                     let wait = Duration::from_millis(until.saturating_sub(self.millis()).min(3_600_000));
                     pause = pause.min(wait);
@@ -253,7 +253,7 @@ impl Watcher {
         pause.max(Duration::from_millis(1))
     }
 
-    fn start_look(&mut self, host: Arc<str>, reason: Reason, expectations: Arc<Expectations>, now: Duration) {
+    fn start_look(&mut self, host: Arc<str>, reason: Reason, expectations: &Expectations, now: Duration) {
         let offers = expectations.offers(&host);
         let _ = self.pace.take(u32::try_from(offers.len()).unwrap_or(1), now);
         let first = self.coverage.get(&host).is_none_or(|c| c.connections == 0);
@@ -265,7 +265,7 @@ impl Watcher {
         self.running.spawn(async move {
             let _turn = gate.acquire().await;
             let looked = endpoint.look(&host, &offers, first, nth, timeout).await;
-            Done::Looked { host, reason, expectations, looked }
+            Done::Looked { host, reason, looked }
         });
     }
 
@@ -280,21 +280,24 @@ impl Watcher {
         }
         self.polling = true;
         let (endpoint, timeout) = (Arc::clone(&self.endpoint), self.settings.timeout);
-        let expectations = self.expectations.clone();
-        self.running
-            .spawn(async move { Done::Polled { expectations, polled: endpoint.poll(timeout).await } });
+        self.running.spawn(async move { Done::Polled(endpoint.poll(timeout).await) });
         LONGEST_PAUSE
     }
 
     async fn take(&mut self, done: Done) {
         match done {
-            Done::Looked { host, reason, expectations, looked } => {
+            // Judged by what is expected now and not by what was expected when it began: else a look that was under
+            // way would settle a host whose expectation has just changed.
+            Done::Looked { host, reason, looked } => {
                 self.looking = self.looking.saturating_sub(1);
-                self.looked(host, reason, &expectations, looked).await;
+                if let Some(expectations) = self.expectations.clone() {
+                    self.looked(host, reason, &expectations, looked).await;
+                }
             }
-            Done::Polled { expectations, polled } => {
+            Done::Polled(polled) => {
                 self.polling = false;
                 self.next_poll = self.now().saturating_add(self.settings.poll);
+                let expectations = self.expectations.clone();
                 self.polled(expectations.as_deref(), polled).await;
             }
         }
@@ -309,6 +312,8 @@ impl Watcher {
             Look::Unreachable(why) => Some(why.clone()),
             _ => None,
         });
+        // That it is up is told before anything that was seen there.
+        self.reach(unreachable).await;
         let mut judged = Vec::new();
         for sight in &looked.looks {
             let seen = judge::judged(self.observation(&host, sight, expectations, now), expectations, now);
@@ -339,7 +344,6 @@ impl Watcher {
             Some(Err(why)) => self.source("tap", Some(why)).await,
             None => {}
         }
-        self.reach(unreachable).await;
         let Some(worst) = judge::worst(judged) else { return };
         let is_open = worst.is_open();
         let revision = worst.revision.0;
@@ -360,6 +364,9 @@ impl Watcher {
         let wants_more = !is_open && coverage.wants_more(named);
         let settled = !is_open && !wants_more;
         if reason == Reason::Sweep && !is_open {
+            if self.plan.is_open(&host) {
+                self.coverage.insert(host, coverage);
+            }
             return;
         }
         self.tell(Seen::Proven {
@@ -495,6 +502,9 @@ impl Watcher {
 
     /// What filter or tap say: told when it is not good, and when it is good again. Drift is looked at with our own eyes.
     async fn second_hand(&mut self, seen: Judged) {
+        if self.up != Some(true) {
+            return;
+        }
         let key = (seen.observation.host.clone(), seen.observation.worker.clone().unwrap_or_default());
         let good = seen.proves() || !seen.verdict.judged();
         let is_news = if good { self.troubled.remove(&key) } else { true };
