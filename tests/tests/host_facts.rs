@@ -204,3 +204,13 @@ fn a_filter_that_never_returns_is_a_trap() {
     worker.tick();
     assert!(worker.traps()[0].why.contains("fuel"), "{:?}", worker.traps());
 }
+
+#[test]
+fn a_filter_that_leaks_is_seen() {
+    let mut worker = odd(Profile::kong(), "leak");
+    let before = worker.memory_pages();
+    for _ in 0..1000 {
+        let _ = worker.request().send();
+    }
+    assert!(worker.memory_pages() > before + 10, "a megabyte is sixteen pages");
+}

@@ -10,6 +10,7 @@
 //! | `shared-data` | writes shared data in `on_configure` |
 //! | `property` | logs what `ngx.certdrift` is in each request |
 //! | `answer` | answers each request itself |
+//! | `leak` | keeps a kilobyte of each request for ever |
 //! | `spin` | never returns from a tick |
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
@@ -93,6 +94,7 @@ impl HttpContext for Odd {
             "trap-on-request" if self.get_http_request_header(":path").as_deref() == Some("/trap") => {
                 panic!("told to")
             }
+            "leak" => std::mem::forget(std::hint::black_box(vec![1u8; 1024])),
             "answer" => {
                 self.send_http_response(418, vec![("x-odd", "yes")], Some(b"odd"));
                 return Action::Pause;

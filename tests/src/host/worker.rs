@@ -264,6 +264,17 @@ impl Worker {
             self.guest = None;
             return;
         }
+        self.reset();
+    }
+
+    /// What a trap in this or any other filter of the same module does in Kong: the instance and all its root contexts
+    /// are made anew, the old timers tick on. Metrics stay, they are the host's.
+    #[track_caller]
+    pub fn reset(&mut self) {
+        self.deliveries.clear();
+        let state = self.store.data_mut();
+        state.calls.clear();
+        state.streams.clear();
         state.timers.iter_mut().for_each(|timer| timer.stray = true);
         let roots: Vec<u32> = state.roots.iter().map(|root| root.id).collect();
         match Guest::start(&self.wasm, &mut self.store) {
