@@ -8,4 +8,4 @@ pub mod ledgers;
 
 pub mod program;
 
-pub use certdrift_harness::{certs, envoy, nginx, openssl, process, wait};
+pub use certdrift_harness::{certs, controller, envoy, nginx, openssl, process, wait};

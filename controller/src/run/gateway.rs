@@ -424,7 +424,10 @@ impl Gateway {
             verdict = judged.verdict.as_str(),
             "seen"
         );
-        self.sights.saw(judged);
+        // One that was judged by an older ledger is on its way still; its host is looked at again.
+        if self.expectations.as_ref().is_some_and(|e| e.revision == judged.revision) {
+            self.sights.saw(judged);
+        }
         if served.is_none() {
             return Vec::new();
         }

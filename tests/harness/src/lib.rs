@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod certs;
+pub mod controller;
 pub mod envoy;
 pub mod nginx;
 pub mod openssl;
