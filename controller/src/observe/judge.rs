@@ -4,7 +4,7 @@ use super::expectations::{Expectations, find};
 use super::findings;
 use super::{Observation, Outcome};
 use crate::finding::{Finding, Severity};
-use certdrift_contract::verdict::{Served, Windows, judge};
+use certdrift_contract::verdict::{Expecting, Served, Windows, judge};
 use certdrift_contract::{Fingerprint, Revision, UnixTime, Verdict};
 use serde::Serialize;
 
@@ -92,18 +92,11 @@ pub fn judged(observation: Observation, expectations: &Expectations, now: UnixTi
                 began: observation.began,
                 first_seen: *first_seen,
             };
-            // `judge` asks the index while the entry is borrowed from it, so what it may ask is asked before.
-            let verdict = {
-                let (current, incoming, retiring) =
-                    (expecting.current.to_vec(), expecting.incoming.to_vec(), expecting.retiring.to_vec());
-                let expecting = certdrift_contract::verdict::Expecting {
-                    current: &current,
-                    incoming: &incoming,
-                    retiring: &retiring,
-                };
-                judge(&served, &expecting, |f| index.known(f), now, &Windows::default())
-            };
-            verdict
+            // `judge` asks the index while the entry is borrowed from it, so the entry is copied.
+            let (current, incoming, retiring) =
+                (expecting.current.to_vec(), expecting.incoming.to_vec(), expecting.retiring.to_vec());
+            let expecting = Expecting { current: &current, incoming: &incoming, retiring: &retiring };
+            judge(&served, &expecting, |f| index.known(f), now, &Windows::default())
         }
     };
     drop(index);

@@ -122,7 +122,7 @@ impl Plan {
         // New ones and retries take turns.
         let retry = due.map(|(host, _)| Arc::clone(host));
         if (retry.is_none() || self.turns.is_multiple_of(2))
-            && let Some(host) = self.from_waiting()
+            && let Some(host) = self.take_waiting()
         {
             self.hand_out(&host);
             return Next::Look(host, Reason::Open);
@@ -143,7 +143,7 @@ impl Plan {
         self.open.entry(Arc::clone(host)).or_insert(Open { due: 0, looks: 0 }).due = u64::MAX;
     }
 
-    fn from_waiting(&mut self) -> Option<Arc<str>> {
+    fn take_waiting(&mut self) -> Option<Arc<str>> {
         loop {
             let (hosts, at) = self.waiting.front_mut()?;
             let Some(host) = hosts.get(*at).map(Arc::clone) else {

@@ -236,10 +236,12 @@ fn date(not_before: UnixTime, not_after: UnixTime, now: UnixTime) -> String {
 }
 
 fn days(seconds: i64) -> String {
-    match seconds {
-        ..3_600 => format!("{} min", seconds.div_euclid(60)),
-        ..172_800 => format!("{} h", seconds.div_euclid(3_600)),
-        _ => format!("{} days", seconds.div_euclid(86_400)),
+    if seconds < 3_600 {
+        format!("{} min", seconds.div_euclid(60))
+    } else if seconds < 172_800 {
+        format!("{} h", seconds.div_euclid(3_600))
+    } else {
+        format!("{} days", seconds.div_euclid(86_400))
     }
 }
 
