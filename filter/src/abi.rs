@@ -3,7 +3,7 @@
 //! The SDK (proxy-wasm 0.2.5) is not used: each of its host calls panics on a status it does not expect, its
 //! statuses are a Rust enum that a number outside of it makes undefined, and its dispatcher panics on a context
 //! or a token it does not know. A panic in the data path is what this filter must never do
-//! (docs/adr/0003-own-abi.md). Here a status is a number, and an unknown context is no reason to stop.
+//! (docs/adr/0004-own-abi.md). Here a status is a number, and an unknown context is no reason to stop.
 //!
 //! All callbacks are exported, also those that do nothing: ngx_wasm_module calls them without looking whether
 //! the module has them.
