@@ -186,7 +186,7 @@ impl Configuration {
                     )?;
                 }
                 "header_to" => {
-                    config.header_to = choice(r, &[("health", HeaderTo::Health), ("all", HeaderTo::All)])?
+                    config.header_to = choice(r, &[("health", HeaderTo::Health), ("all", HeaderTo::All)])?;
                 }
                 "prefix" => config.prefix = prefix(r)?,
                 "health" => return config.health(r),

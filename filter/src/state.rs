@@ -65,11 +65,11 @@ pub fn condition(misconfigured: bool, poller: &Poller, windows: &Windows, now: O
 
 /// The report's observations.
 #[must_use]
-pub fn observations(poller: &mut Poller, hosts: Hosts, windows: &Windows, now: UnixTime) -> Vec<HostReport> {
+pub fn observations(poller: &mut Poller, hosts: &Hosts, windows: &Windows, now: UnixTime) -> Vec<HostReport> {
     let frame = Frame { now, windows, epoch: poller.epoch };
     let Some(ledger) = &mut poller.ledger else { return Vec::new() };
     let (mut out, mut wanted) = (Vec::new(), None);
-    if let Hosts::Named(names) = &hosts {
+    if let Hosts::Named(names) = hosts {
         let mut listed: Vec<String> = Vec::new();
         for name in names {
             let name = ledger.find(name.as_bytes()).map_or(name.as_str(), |found| found.listed);
@@ -85,7 +85,7 @@ pub fn observations(poller: &mut Poller, hosts: Hosts, windows: &Windows, now: U
             wanted.swap_remove(position);
         }
         let standing = standing(ledger, &expecting, seen, &frame);
-        if hosts == Hosts::Trouble && standing.is_none_or(|(_, verdict)| verdict == Verdict::Match) {
+        if *hosts == Hosts::Trouble && standing.is_none_or(|(_, verdict)| verdict == Verdict::Match) {
             continue;
         }
         out.push(host_report(host, Some(&expecting), standing));

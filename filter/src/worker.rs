@@ -329,7 +329,7 @@ impl Worker {
                 let healthy = condition.code() == 200;
                 (condition.code(), told("healthy", if healthy { "true" } else { "false" }))
             }
-            Route::Report(hosts) => (200, self.report(host, root, hosts, now, condition).to_json()),
+            Route::Report(hosts) => (200, self.report(host, root, &hosts, now, condition).to_json()),
             Route::Unknown => {
                 (404, r#"{"error":"not found","paths":["livez","readyz","healthz","report"]}"#.to_owned())
             }
@@ -345,7 +345,7 @@ impl Worker {
         &mut self,
         host: &impl Host,
         root: u32,
-        hosts: Hosts,
+        hosts: &Hosts,
         now: Option<u64>,
         condition: Condition,
     ) -> Report {
