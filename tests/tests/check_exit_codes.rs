@@ -155,7 +155,7 @@ fn waiting_ends_when_all_is_good_and_fails_when_it_never_is() {
     let port = free_port();
     let at = format!("127.0.0.1:{port}");
     let waiting = {
-        let (at, new) = (at.clone(), new.clone());
+        let at = at.clone();
         std::thread::spawn(move || check(&["--connect", &at, "--expect", &new, "--wait", "60s"]))
     };
     let _server = certdrift_tests::process::Process::start(

@@ -23,15 +23,14 @@ fn server(handle: impl Fn(TcpStream) + Send + Sync + Copy + 'static) -> SocketAd
     address
 }
 
-fn at(address: impl ToString, more: &[&str]) -> Ran {
-    within("20s", address, more)
+fn at(address: impl std::fmt::Display, more: &[&str]) -> Ran {
+    within("20s", &address.to_string(), more)
 }
 
-fn within(timeout: &str, address: impl ToString, more: &[&str]) -> Ran {
-    let address = address.to_string();
+fn within(timeout: &str, address: &str, more: &[&str]) -> Ran {
     run(
         CERTDRIFT,
-        &[&["check", HOST, "--timeout", timeout, "-o", "json", "--connect", &address], more].concat(),
+        &[&["check", HOST, "--timeout", timeout, "-o", "json", "--connect", address], more].concat(),
     )
 }
 
@@ -56,7 +55,7 @@ fn a_peer_that_is_silent_or_drips_costs_the_timeout_and_no_more() {
     });
     for address in [silent, dripping] {
         let started = Instant::now();
-        let ran = within("500ms", address, &[]);
+        let ran = within("500ms", &address.to_string(), &[]);
         let took = started.elapsed();
         assert_eq!(ran.code, Some(2), "{ran:?}");
         assert!(unseen(&ran).iter().all(|o| o == "unreachable"), "{ran:?}");
@@ -253,4 +252,20 @@ fn a_missing_intermediate_is_invalid_and_not_drift() {
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert_eq!(ran.json()["verdict"], "invalid", "{ran:?}");
     assert!(ran.stdout.contains("CD-302") && !ran.stdout.contains("CD-301"), "{ran:?}");
+}
+
+#[test]
+fn a_gateway_that_wants_a_client_certificate_is_seen_all_the_same() {
+    let ca = Ca::new("mutual test CA").unwrap();
+    let leaf = ca.issue(&wish(&[HOST])).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    leaf.write(folder.path(), "tls").unwrap();
+    for version in ["-tls1_2", "-tls1_3"] {
+        let args = ["-cert", "tls.crt", "-key", "tls.key", "-Verify", "1", version];
+        let server = s_server(folder.path(), &args);
+        let ran = at(server.address, &["--expect", &leaf.fingerprint.to_string()]);
+        assert_eq!(ran.code, Some(0), "{version}: {ran:?}");
+        let certificate = ran.json()["hosts"][0]["addresses"][0]["certificates"][0].clone();
+        assert_eq!(certificate["possession"], "proven", "{version}: {certificate}");
+    }
 }

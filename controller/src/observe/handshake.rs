@@ -308,4 +308,49 @@ mod tests {
             assert_eq!(sni_for(listed), (None, false));
         }
     }
+
+    #[derive(Debug)]
+    struct Fixed(Arc<rustls::sign::CertifiedKey>);
+
+    impl rustls::server::ResolvesServerCert for Fixed {
+        fn resolve(&self, _: rustls::server::ClientHello<'_>) -> Option<Arc<rustls::sign::CertifiedKey>> {
+            Some(Arc::clone(&self.0))
+        }
+    }
+
+    /// Looks at a server that shows the first certificate and signs with the second's key.
+    async fn shown_and_signed_by(version: &'static rustls::SupportedProtocolVersion, own: bool) -> Look {
+        let made = || rcgen::generate_simple_self_signed(["a.example.com".to_owned()]).unwrap();
+        let (shown, other) = (made(), made());
+        let signing = if own { &shown } else { &other };
+        let key = rustls_pki_types::PrivateKeyDer::try_from(signing.signing_key.serialize_der()).unwrap();
+        let key = rustls::crypto::ring::sign::any_supported_type(&key).unwrap();
+        let certified = rustls::sign::CertifiedKey::new(vec![shown.cert.der().clone()], key);
+        let config = rustls::ServerConfig::builder_with_provider(tls::provider())
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(Fixed(Arc::new(certified))));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let _ = tokio_rustls::TlsAcceptor::from(Arc::new(config)).accept(stream).await;
+        });
+        let timeout = Duration::from_secs(10);
+        let target = Target { address, sni: Some("a.example.com".into()), proxy_protocol: None, timeout };
+        look(&target, Offer::Any).await
+    }
+
+    #[tokio::test]
+    async fn who_shows_a_certificate_without_its_key_is_found_out() {
+        for version in rustls::ALL_VERSIONS {
+            for (own, possession) in [(true, Possession::Proven), (false, Possession::Refuted)] {
+                match shown_and_signed_by(version, own).await {
+                    Look::Served(served) => assert_eq!(served.possession, possession, "{version:?}"),
+                    other => panic!("{version:?}: {other:?}"),
+                }
+            }
+        }
+    }
 }
