@@ -105,3 +105,128 @@ fn ours(theirs: i64, report: &TapReport, now: UnixTime) -> UnixTime {
     let shift = if ahead.abs() < 2 { 0 } else { ahead };
     UnixTime::from_seconds(theirs.saturating_sub(shift))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use certdrift_contract::ledger::{Content, Entry, Expected, Retiring};
+    use certdrift_contract::tap::TapWorker;
+    use certdrift_contract::{Fingerprint, Ledger, Revision, Rules};
+    use std::collections::HashMap;
+
+    const NOW: UnixTime = UnixTime::from_seconds(1_795_478_400);
+
+    fn print(n: u8) -> Fingerprint {
+        Fingerprint::from_digest([n; 32])
+    }
+
+    /// `*.example.com` expects 1 (ECDSA) and 2 (RSA), and was 9.
+    fn expectations() -> Expectations {
+        let expected = |n| Expected { sha256: print(n), chain: Vec::new(), not_after: NOW.plus(1) };
+        let entry = Entry {
+            source: "file:a".to_owned(),
+            hosts: vec!["*.example.com".parse().unwrap()],
+            since: NOW,
+            current: vec![expected(1), expected(2)],
+            incoming: Vec::new(),
+            retiring: vec![Retiring { sha256: print(9), until: NOW }],
+        };
+        let ledger = Ledger {
+            gateway: "g".to_owned(),
+            rules: Rules::Kong,
+            revision: Revision(1),
+            published_at: NOW,
+            content: Content::Entries(vec![entry]),
+            default: None,
+        };
+        let families = HashMap::from([(print(1), KeyFamily::Ecdsa), (print(2), KeyFamily::Rsa)]);
+        Expectations::new(ledger, Vec::new(), families, None).unwrap()
+    }
+
+    fn row(pid: u32, asked: Asked, host: Option<&str>, leaf: u8, began: i64) -> TapObservation {
+        TapObservation {
+            pid,
+            asked,
+            host: host.map(str::to_owned),
+            sha256: print(leaf),
+            placeholder: false,
+            first_seen: NOW.seconds() - 1_000,
+            last_seen: NOW.seconds(),
+            began: NOW.seconds() + began,
+            count: 1,
+        }
+    }
+
+    fn report(now: i64, observations: Vec<TapObservation>) -> TapReport {
+        let worker =
+            |pid| TapWorker { pid, started: NOW.seconds(), full: 1, resumed: 0, plain: 0, unknown: 0 };
+        TapReport {
+            schema: TAP_SCHEMA.to_owned(),
+            now: NOW.seconds() + now,
+            pid: 10,
+            worker_processes: 3,
+            workers: vec![worker(10), worker(11)],
+            observations,
+            dropped: 0,
+            displaced: 0,
+        }
+    }
+
+    fn leaves(rows: Vec<TapObservation>) -> Vec<(String, u8)> {
+        let leaf = |o: &Observation| match &o.outcome {
+            Outcome::Served { leaf, .. } => leaf.as_bytes()[0],
+            other => panic!("{other:?}"),
+        };
+        observations(&report(0, rows), "e", &expectations(), NOW)
+            .iter()
+            .map(|o| (o.host.clone(), leaf(o)))
+            .collect()
+    }
+
+    #[test]
+    fn of_each_worker_and_name_the_newest_of_each_family_speaks() {
+        let a = Some("a.example.com");
+        let rows = vec![
+            row(10, Asked::Name, a, 9, -50),
+            row(10, Asked::Name, a, 1, -10),
+            row(10, Asked::Name, a, 2, -30),
+        ];
+        let both: Vec<u8> = leaves(rows).into_iter().map(|l| l.1).collect();
+        assert_eq!(both, [2, 1], "a pair's members do not supersede each other; the predecessor is over");
+        let rows = vec![row(10, Asked::Name, a, 9, -5), row(10, Asked::Name, a, 1, -10)];
+        assert!(
+            leaves(rows).iter().any(|l| l.1 == 9),
+            "a predecessor served after the new one is still served"
+        );
+        let rows = vec![row(10, Asked::Name, a, 1, -10), row(11, Asked::Name, a, 9, -50)];
+        assert!(leaves(rows).iter().any(|l| l.1 == 9), "another worker's row is no successor");
+    }
+
+    #[test]
+    fn rows_are_told_of_hosts_the_ledger_lists_only() {
+        let rows = vec![
+            row(10, Asked::Name, Some("a.example.com"), 1, 0),
+            row(10, Asked::Wildcard, Some("*.example.com"), 1, 0),
+            row(10, Asked::Wildcard, Some("*.example.net"), 3, 0),
+            row(10, Asked::Name, Some("stranger.example.net"), 3, 0),
+            row(10, Asked::None, None, 3, 0),
+            row(10, Asked::Uncovered, None, 3, 0),
+        ];
+        let hosts: Vec<String> = leaves(rows).into_iter().map(|l| l.0).collect();
+        assert_eq!(hosts, ["*.example.com", "*.example.com"]);
+    }
+
+    #[test]
+    fn a_pods_clock_is_turned_into_ours() {
+        let rows = || vec![row(10, Asked::Name, Some("a.example.com"), 1, 3_590)];
+        let began = |ahead| observations(&report(ahead, rows()), "e", &expectations(), NOW)[0].began;
+        assert_eq!(began(3_600), NOW.plus(-10));
+        assert_eq!(began(1), NOW.plus(3_590), "a second is the way's, not the clock's");
+    }
+
+    #[test]
+    fn a_worker_that_served_nothing_yet_is_counted_though_it_has_no_row() {
+        assert_eq!(workers(&report(0, Vec::new())), (["10".to_owned(), "11".to_owned()].into(), 3));
+        assert!(read(b"{}").is_err() && read(b"<html>").is_err());
+    }
+}
