@@ -33,6 +33,8 @@ pub struct Sight {
     pub workers: BTreeMap<String, Verdict>,
     /// What else was seen to be wrong: half of a pair, the chain.
     pub findings: Vec<Finding>,
+    /// The worker that the verdict is about, where one is named.
+    by: Option<String>,
 }
 
 /// All that was seen of one gateway: host → endpoint → what.
@@ -78,6 +80,7 @@ impl Sights {
             proof: None,
             workers: BTreeMap::new(),
             findings: Vec::new(),
+            by: None,
         });
         if let Some(worker) = &observation.worker
             && verdict.judged()
@@ -85,11 +88,14 @@ impl Sights {
         {
             sight.workers.insert(worker.clone(), verdict);
         }
-        // A handshake of ours outweighs what others say, until they say something worse.
+        // A handshake of ours outweighs what others say, until they say something worse; and what one worker does
+        // right takes nothing from what another does wrong.
         let handshake = observation.evidence == Evidence::Handshake;
-        if !handshake && sight.evidence == Evidence::Handshake && verdict.healthy() {
+        let other = sight.by != observation.worker || sight.evidence == Evidence::Handshake;
+        if !handshake && other && verdict <= sight.verdict {
             return;
         }
+        sight.by.clone_from(&observation.worker);
         if sight.verdict != verdict {
             sight.since = now;
         }
@@ -135,5 +141,84 @@ impl Sights {
     /// All hosts with what was seen.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &BTreeMap<String, Sight>)> {
         self.hosts.iter().map(|(host, endpoints)| (host.as_str(), endpoints))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::Observation;
+    use certdrift_contract::{DriftClass, Revision};
+
+    fn judged(evidence: Evidence, worker: Option<&str>, verdict: Verdict, at: i64) -> Judged {
+        let at = UnixTime::from_seconds(at);
+        let outcome = Outcome::Served {
+            leaf: Fingerprint::of(verdict.as_str().as_bytes()),
+            chain: None,
+            placeholder: false,
+            first_seen: at,
+            not_after: None,
+        };
+        let observation = Observation {
+            endpoint: "a".into(),
+            host: "h".into(),
+            family: None,
+            worker: worker.map(str::to_owned),
+            at,
+            began: at,
+            evidence,
+            outcome,
+        };
+        Judged { observation, verdict, expected: Vec::new(), revision: Revision(1), findings: Vec::new() }
+    }
+
+    fn board() -> Sights {
+        let mut sights = Sights::default();
+        sights.hosts(["h"].into_iter(), &[]);
+        sights
+    }
+
+    fn verdict(sights: &Sights) -> Verdict {
+        sights.iter().next().unwrap().1["a"].verdict
+    }
+
+    const DRIFT: Verdict = Verdict::Drift(DriftClass::Previous);
+
+    #[test]
+    fn what_one_worker_does_right_takes_nothing_from_what_another_does_wrong() {
+        let mut sights = board();
+        sights.saw(&judged(Evidence::Tap, Some("1"), DRIFT, 1));
+        sights.saw(&judged(Evidence::Tap, Some("2"), Verdict::Match, 2));
+        assert_eq!(verdict(&sights), DRIFT);
+        sights.saw(&judged(Evidence::Tap, Some("1"), Verdict::Match, 3));
+        assert_eq!(verdict(&sights), Verdict::Match);
+    }
+
+    #[test]
+    fn a_handshake_of_ours_outweighs_what_others_say_until_they_say_something_worse() {
+        let mut sights = board();
+        sights.saw(&judged(Evidence::Tap, Some("1"), DRIFT, 1));
+        sights.saw(&judged(Evidence::Handshake, None, Verdict::Match, 2));
+        assert_eq!(verdict(&sights), Verdict::Match);
+        sights.saw(&judged(Evidence::Tap, Some("2"), Verdict::Carried, 3));
+        assert_eq!(verdict(&sights), Verdict::Carried);
+        sights.saw(&judged(Evidence::Handshake, None, DRIFT, 4));
+        sights.saw(&judged(Evidence::Filter, Some("2"), Verdict::Match, 5));
+        assert_eq!(verdict(&sights), DRIFT);
+    }
+
+    #[test]
+    fn nothing_is_pinned_for_a_host_that_is_not_listed() {
+        let mut sights = Sights::default();
+        sights.saw(&judged(Evidence::Tap, Some("1"), DRIFT, 1));
+        assert_eq!(sights.iter().count(), 0);
+    }
+
+    #[test]
+    fn what_was_seen_of_a_host_whose_expectation_changed_says_nothing_any_more() {
+        let mut sights = board();
+        sights.saw(&judged(Evidence::Handshake, None, Verdict::Match, 1));
+        sights.hosts(["h"].into_iter(), &["h".to_owned()]);
+        assert_eq!(verdict(&sights), Verdict::Unobserved);
     }
 }
