@@ -28,14 +28,7 @@ pub fn wasm() -> Result<PathBuf> {
 pub fn certdrift() -> Result<PathBuf> {
     static BUILT: Mutex<Option<PathBuf>> = Mutex::new(None);
     once(&BUILT, BINARY, || {
-        workspace::run(workspace::cargo().args([
-            "build",
-            "--quiet",
-            "--package",
-            "certdrift",
-            "--bin",
-            "certdrift",
-        ]))?;
+        workspace::run(workspace::cargo().args(["build", "--quiet", "--workspace", "--bin", "certdrift"]))?;
         Ok(workspace::target().join("debug/certdrift"))
     })
 }

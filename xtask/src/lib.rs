@@ -9,6 +9,7 @@
 pub mod build;
 pub mod cache;
 pub mod ci;
+pub mod demo;
 pub mod filter;
 pub mod fuzz;
 pub mod progress;

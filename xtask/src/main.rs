@@ -8,6 +8,11 @@ use std::process::ExitCode;
 type Command = (&'static str, &'static str, fn(&[String]) -> Result<()>);
 
 const COMMANDS: &[Command] = &[
+    (
+        "demo",
+        "a renewal, drift, healing and proof in under a minute; --keep leaves it running",
+        xtask::demo::run,
+    ),
     ("test", "run all tests, in real gateways; --long for the long random ones", xtask::test::run),
     ("filter", "build the filter: target/filter/certdrift.wasm and certdrift.meta.json", filter),
     (

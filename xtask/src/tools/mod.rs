@@ -23,6 +23,8 @@ pub enum Tool {
     Nginx,
     /// The `openssl` command: the other opinion about what is served.
     OpenSsl,
+    /// What the demo's commands ask with.
+    Curl,
     /// The load generator of the benchmarks.
     Wrk,
     /// Scrapes our metrics in a test.
@@ -67,6 +69,7 @@ impl Tool {
             Self::Envoy => "envoy",
             Self::Nginx => "nginx",
             Self::OpenSsl => "openssl",
+            Self::Curl => "curl",
             Self::Wrk => "wrk",
             Self::Prometheus => "prometheus",
             Self::WasmOpt => "wasm-opt",
@@ -142,6 +145,7 @@ impl Tool {
                 Origin::DebianFile(debian::File { package: "prometheus", member: "usr/bin/prometheus" })
             }
             Self::OpenSsl => Origin::Debian { packages: &["openssl"], files: &[] },
+            Self::Curl => Origin::Debian { packages: &["curl"], files: &[] },
             Self::Wrk => Origin::Debian { packages: &["wrk"], files: &[] },
             Self::Go => Origin::Debian { packages: &["golang-go"], files: &[] },
             Self::Node => Origin::Debian { packages: &["nodejs", "npm"], files: &[] },
