@@ -38,16 +38,16 @@ pub fn markdown() -> String {
     );
     text.push_str(EXAMPLE);
     text.push_str("```\n\n## The file\n\n");
-    object(root, root, &mut text);
+    object(root, &mut text);
     let mut names: Vec<String> = Vec::new();
     references(root, root, &mut names);
     for name in names {
         let Some(definition) = root.pointer(&format!("/$defs/{name}")) else { continue };
         let _ = write!(text, "\n## {name}\n\n{}\n\n", described(definition));
         if definition.get("properties").is_some() {
-            object(root, definition, &mut text);
+            object(definition, &mut text);
         } else {
-            variants(root, definition, &mut text);
+            variants(definition, &mut text);
         }
     }
     text
@@ -79,7 +79,7 @@ fn described(node: &Value) -> String {
     node.get("description").and_then(Value::as_str).unwrap_or_default().replace('\n', " ")
 }
 
-fn object(root: &Value, node: &Value, text: &mut String) {
+fn object(node: &Value, text: &mut String) {
     let required: Vec<&str> = node
         .get("required")
         .and_then(Value::as_array)
@@ -98,13 +98,13 @@ fn object(root: &Value, node: &Value, text: &mut String) {
         let _ = writeln!(
             text,
             "| `{key}` | {} | {default} | {} |",
-            type_of(root, property),
+            type_of(property),
             described(property).replace('|', "\\|")
         );
     }
 }
 
-fn variants(root: &Value, node: &Value, text: &mut String) {
+fn variants(node: &Value, text: &mut String) {
     let Some(all) = node.get("oneOf").or_else(|| node.get("anyOf")).and_then(Value::as_array) else {
         for value in
             node.get("enum").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
@@ -122,13 +122,13 @@ fn variants(root: &Value, node: &Value, text: &mut String) {
             }
         } else if let Some(Value::Object(properties)) = one.get("properties") {
             for (key, property) in properties {
-                let _ = writeln!(text, "- `{key}: …` ({}): {}", type_of(root, property), described(one));
+                let _ = writeln!(text, "- `{key}: …` ({}): {}", type_of(property), described(one));
             }
         }
     }
 }
 
-fn type_of(root: &Value, node: &Value) -> String {
+fn type_of(node: &Value) -> String {
     let link = |name: &str| format!("[{name}](#{})", name.to_lowercase());
     if let Some(name) = node.get("$ref").and_then(Value::as_str).and_then(|r| r.strip_prefix("#/$defs/")) {
         return link(name);
@@ -137,7 +137,7 @@ fn type_of(root: &Value, node: &Value) -> String {
         let kinds: Vec<String> = any
             .iter()
             .filter(|one| one.get("type").and_then(Value::as_str) != Some("null"))
-            .map(|one| type_of(root, one))
+            .map(type_of)
             .collect();
         return kinds.join(" or ");
     }
@@ -149,9 +149,9 @@ fn type_of(root: &Value, node: &Value) -> String {
         _ => vec!["any"],
     };
     match kinds.as_slice() {
-        ["array"] => node.get("items").map_or("list".to_owned(), |i| format!("list of {}", type_of(root, i))),
+        ["array"] => node.get("items").map_or("list".to_owned(), |i| format!("list of {}", type_of(i))),
         ["object"] => match node.get("additionalProperties") {
-            Some(value @ Value::Object(_)) => format!("map to {}", type_of(root, value)),
+            Some(value @ Value::Object(_)) => format!("map to {}", type_of(value)),
             _ => "map".to_owned(),
         },
         kinds => kinds.join(" or "),

@@ -109,7 +109,7 @@ impl Hands {
                 }
                 // The configuration was checked: a token that has gone since.
                 Err(why) => {
-                    tracing::error!(gateway = config.name, endpoint = endpoint.name, why, "not watched")
+                    tracing::error!(gateway = config.name, endpoint = endpoint.name, why, "not watched");
                 }
             }
             wishes.insert(endpoint.name.clone(), to);

@@ -106,7 +106,7 @@ mod tests {
         let ended = renewals.proven("y", "a", Millis(5));
         let all =
             Ended { source: "file:a".into(), stored: Millis(1), published: Millis(2), served: Millis(5) };
-        assert_eq!(ended, [all.clone()]);
+        assert_eq!(ended, std::slice::from_ref(&all));
         assert_eq!(renewals.ended().collect::<Vec<_>>(), [&all]);
         assert!(renewals.proven("y", "a", Millis(6)).is_empty());
     }

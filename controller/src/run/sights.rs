@@ -80,7 +80,7 @@ impl Sights {
             proof: None,
             workers: BTreeMap::new(),
             findings: Vec::new(),
-            by: None,
+            by: observation.worker.clone(),
         });
         if let Some(worker) = &observation.worker
             && verdict.judged()
