@@ -305,6 +305,16 @@ impl<'a> Reader<'a> {
             return Err(self.error("expected a string"));
         }
         let rest = self.text.get(self.at..).unwrap_or_default();
+        // Nearly all strings are plain up to their end: a loop that has nothing else to do.
+        let plain = rest
+            .bytes()
+            .take(self.limits.string)
+            .take_while(|b| !matches!(b, b'"' | b'\\' | 0..0x20))
+            .count();
+        if rest.as_bytes().get(plain) == Some(&b'"') {
+            self.at = self.at.saturating_add(plain).saturating_add(1);
+            return Ok((rest.get(..plain).unwrap_or_default(), false));
+        }
         let mut bytes = rest.bytes().enumerate();
         let mut escaped = false;
         while let Some((offset, byte)) = bytes.next() {

@@ -10,7 +10,7 @@ const PARTS: usize = 4;
 const HOSTS: u8 = 40;
 
 fn name(host: u8) -> String {
-    if host % 5 == 0 { format!("*.w{host}.example.com") } else { format!("h{host}.example.com") }
+    if host.is_multiple_of(5) { format!("*.w{host}.example.com") } else { format!("h{host}.example.com") }
 }
 
 fn print(n: u8) -> Fingerprint {
