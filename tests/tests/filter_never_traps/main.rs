@@ -40,6 +40,24 @@ fn without_faults_the_scenario_uses_all_the_filter_can_do() {
     }
 }
 
+/// These tests can fail: a filter built on the SDK falls at the first status that the SDK does not expect.
+#[test]
+fn a_filter_on_the_sdk_would_not_pass() {
+    let poll = |plan| {
+        let mut worker = Worker::new(Profile::kong(), &Wasm::odd()).forgiving();
+        worker.root("poll");
+        worker.faults(plan).tick();
+        verdict(&worker)
+    };
+    assert_eq!(poll(FaultPlan::none()), None);
+    for call in
+        [HostCall::Log, HostCall::HttpCall, HostCall::SetEffectiveContext, HostCall::GetHeaderMapValue]
+    {
+        let fault = Fault::Status(status::UNIMPLEMENTED);
+        assert!(poll(FaultPlan::none().always(call, fault)).is_some(), "{call}");
+    }
+}
+
 #[test]
 fn every_host_call_may_answer_every_status() {
     let wasm = Wasm::certdrift();
