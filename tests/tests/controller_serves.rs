@@ -156,3 +156,30 @@ fn the_level_of_the_log_is_changed_while_it_runs() {
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("trace\n"), "{answer}");
     assert_eq!(controller.get("/log-level").unwrap().body, "trace\n");
 }
+
+#[test]
+fn metrics_name_a_host_only_when_its_end_is_near() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = Ca::new("certdrift test CA").unwrap();
+    for n in 0..50 {
+        ca.issue(&wish(&[&format!("h{n}.example.com")]))
+            .unwrap()
+            .write(folder.path(), &format!("h{n}"))
+            .unwrap();
+    }
+    let now = i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();
+    let ending = wish(&["ending.example.com"]).valid(now - 86_400, now + 3 * 86_400);
+    ca.issue(&ending).unwrap().write(folder.path(), "ending").unwrap();
+    let controller = Controller::start(&gateway(folder.path())).unwrap();
+    wait::until("the first ledger", PATIENCE, || {
+        match controller.metric("certdrift_hosts{gateway=\"kong\"}") {
+            Ok(51.0) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
+    let page = controller.get("/metrics").unwrap().body;
+    let near = "certdrift_host_not_after_timestamp_seconds{gateway=\"kong\",host=\"ending.example.com\"}";
+    assert!(page.contains(near), "{page}");
+    assert_eq!(page.matches("host=\"").count(), 1, "{page}");
+    assert!(page.len() < 50_000, "{} bytes", page.len());
+}

@@ -150,3 +150,45 @@ async fn a_port_that_is_taken_is_said_so() {
     let finding = listen::Server::bind(&listen).await.unwrap_err();
     assert_eq!(finding.code, "CD-510");
 }
+
+fn write_certificate(folder: &std::path::Path, name: &str) {
+    let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+    std::fs::write(folder.join("tls.crt"), made.cert.pem()).unwrap();
+    std::fs::write(folder.join("tls.key"), made.signing_key.serialize_pem()).unwrap();
+}
+
+/// What the port serves to a client that trusts anything: the leaf's DER.
+async fn leaf(address: SocketAddr) -> Vec<u8> {
+    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let connector = tokio_rustls::TlsConnector::from(crate::observe::tls::any());
+    let name = rustls_pki_types::ServerName::try_from("localhost").unwrap();
+    let mut stream = connector.connect(name, stream).await.unwrap();
+    stream.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+    stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
+}
+
+#[tokio::test]
+async fn its_own_renewed_certificate_is_served_without_a_restart_and_a_torn_one_never() {
+    let folder = tempfile::tempdir().unwrap();
+    write_certificate(folder.path(), "one.example");
+    let tls = crate::config::ListenTls {
+        certificate: folder.path().join("tls.crt"),
+        key: folder.path().join("tls.key"),
+        client_ca: Some(folder.path().join("tls.crt")),
+    };
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    let server =
+        listen::Server::bind(&Listen { address, tls: Some(tls), ..Listen::default() }).await.unwrap();
+    let address = server.address().unwrap();
+    let (_stop, stopped) = watch::channel(false);
+    tokio::spawn(server.serve(shared(), stopped));
+    let first = leaf(address).await;
+    write_certificate(folder.path(), "two.example");
+    let second = leaf(address).await;
+    assert_ne!(first, second);
+    std::fs::write(folder.path().join("tls.crt"), "-----BEGIN CERTIFICATE-----\nMII").unwrap();
+    assert_eq!(leaf(address).await, second);
+}
