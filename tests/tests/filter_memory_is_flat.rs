@@ -40,10 +40,7 @@ fn a_million_matching_requests_add_no_page() {
     assert_eq!(warm, end, "pages of 64 KiB");
     assert_eq!(worker.metric("judged_total"), Some(MANY));
     assert!(worker.logs().len() < 10, "a match is not logged: {:?}", &worker.logs()[..10]);
-    certdrift_guarantee::record(
-        "memory-requests",
-        format!("{end} pages of 64 KiB after {MANY} requests, as after a tenth of them"),
-    );
+    println!("{end} pages after {MANY} matching requests");
 }
 
 #[test]
@@ -55,8 +52,5 @@ fn a_million_strangers_names_add_no_page_and_no_metric() {
     assert_eq!(worker.metric("unlisted_total"), Some(MANY));
     assert_eq!(worker.metrics().len(), metrics, "no name becomes a series");
     assert!(worker.logs().len() < 10, "a stranger is not logged: {:?}", &worker.logs()[..10]);
-    certdrift_guarantee::record(
-        "memory-strangers",
-        format!("{end} pages of 64 KiB after {MANY} names, as after a tenth of them"),
-    );
+    println!("{end} pages after {MANY} strangers' names");
 }

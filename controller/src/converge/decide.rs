@@ -1,12 +1,14 @@
 //! What follows from the state: remedies started and ended, alerts, probes.
 use super::action::{Action, Intent, Record, What};
+use super::drift::{self, Elsewhere};
 use super::findings::{
     DRIFT_OBSERVED, DRIFT_UNSETTLED, NO_REMEDY, REMEDIES_EXHAUSTED, REMEDY_FAILED, REMEDY_INTERRUPTED,
 };
-use super::state::{Drift, InFlight, Proving, Seen, State};
+use super::state::{Drift, Endpoint, InFlight, Proving, Seen, State};
 use super::wait::{self, Wait, may_start};
-use super::{Millis, drift};
+use crate::diagnose::Cause;
 use crate::finding::Kind;
+use std::collections::BTreeMap;
 
 /// Past its timeout, a remedy is given so many milliseconds to tell that it was ended.
 pub const MARGIN: u64 = 5_000;
@@ -110,10 +112,8 @@ pub(super) fn end_acknowledgement(state: &mut State, host: &str, out: &mut Vec<A
     out.push(record(state, What::AcknowledgementEnded { host: host.to_owned() }));
 }
 
-/// Names the causes anew, then starts the first remedy that may be started, for all drifts it is the next remedy of.
-/// Gives for each drift what it waits for.
-pub(super) fn start_remedy(state: &mut State, out: &mut Vec<Action>) {
-    name_causes(state);
+/// Starts the first remedy that may be started, for all drifts it is the next remedy of.
+fn start_remedy(state: &mut State, out: &mut Vec<Action>) {
     let allowed: Vec<(usize, String, String)> = state
         .drifts()
         .filter_map(|(name, endpoint, host, drift)| {
@@ -132,7 +132,7 @@ pub(super) fn start_remedy(state: &mut State, out: &mut Vec<Action>) {
         kind: remedy.act.kind().to_owned(),
         endpoint: reason_endpoint.clone(),
         host: reason_host.clone(),
-        cause: crate::diagnose::Cause::Unexplained,
+        cause: Cause::Unexplained,
         covers: 0,
         served: None,
         expected: Vec::new(),
@@ -165,9 +165,17 @@ pub(super) fn start_remedy(state: &mut State, out: &mut Vec<Action>) {
 }
 
 fn name_causes(state: &mut State) {
-    let causes: Vec<_> = state
+    let mut hosts: BTreeMap<String, Elsewhere> = BTreeMap::new();
+    for (_, endpoint, host, _) in state.drifts() {
+        hosts.entry(host.to_owned()).or_default().add(endpoint);
+    }
+    let up = state.endpoints.values().filter(|e| e.is_up()).count();
+    let causes: Vec<Cause> = state
         .drifts()
-        .map(|(name, endpoint, host, d)| drift::cause(state, name, endpoint, host, d))
+        .map(|(_, endpoint, host, drift)| {
+            let elsewhere = hosts.get(host).copied().unwrap_or_default();
+            drift::cause(state.invalid.contains(host), endpoint, drift, elsewhere, up)
+        })
         .collect();
     let drifts = state.endpoints.values_mut().flat_map(|e| e.drifts.values_mut());
     for (drift, cause) in drifts.zip(causes) {
@@ -175,32 +183,69 @@ fn name_causes(state: &mut State) {
     }
 }
 
-/// Raises what must be known by now.
-pub(super) fn alert(state: &mut State, out: &mut Vec<Action>) {
+/// Names the cause of one drift; gives whether a remedy may be started for it.
+fn name_cause(state: &mut State, name: &str, host: &str) -> bool {
+    let mut elsewhere = Elsewhere::default();
+    state.endpoints.values().filter(|e| e.drifts.contains_key(host)).for_each(|e| elsewhere.add(e));
+    let up = state.endpoints.values().filter(|e| e.is_up()).count();
+    let Some((endpoint, drift)) = state.endpoints.get(name).and_then(|e| Some((e, e.drifts.get(host)?)))
+    else {
+        return false;
+    };
+    let cause = drift::cause(state.invalid.contains(host), endpoint, drift, elsewhere, up);
+    if let Some(drift) = state.endpoints.get_mut(name).and_then(|e| e.drifts.get_mut(host)) {
+        drift.cause = cause;
+    }
+    let found = state.endpoints.get(name).and_then(|e| Some((e, e.drifts.get(host)?)));
+    found.is_some_and(|(endpoint, drift)| may_start(state, name, endpoint, host, drift).is_ok())
+}
+
+/// Raises what must be known by now, of one drift or of all.
+fn alert(state: &mut State, one: Option<(&str, &str)>, out: &mut Vec<Action>) {
     let mut due = Vec::new();
-    for (name, endpoint, host, drift) in state.drifts() {
+    let mut look = |name: &str, endpoint: &Endpoint, host: &str, drift: &Drift| {
         let wait = may_start(state, name, endpoint, host, drift).err();
         if let Some(kind) = alert_due(state, drift, wait) {
             due.push((name.to_owned(), host.to_owned(), kind, wait));
         }
+    };
+    match one {
+        None => state.drifts().for_each(|(name, endpoint, host, drift)| look(name, endpoint, host, drift)),
+        Some((name, host)) => {
+            let found = state.endpoints.get(name).and_then(|e| Some((e, e.drifts.get(host)?)));
+            if let Some((endpoint, drift)) = found {
+                look(name, endpoint, host, drift);
+            }
+        }
     }
     for (endpoint, host, kind, wait) in due {
-        let gateway = state.gateway.clone();
-        let Some(drift) = state.endpoints.get_mut(&endpoint).and_then(|e| e.drifts.get_mut(&host)) else {
-            continue;
-        };
-        if let Some(code) = drift.alert.replace(kind.code.to_owned()) {
-            out.push(Action::Clear { endpoint: endpoint.clone(), host: host.clone(), code });
-        }
-        let tried = drift.tried.clone();
-        let finding = kind.on(format!("{gateway}/{endpoint} {host}"), why(drift, wait));
-        if kind.code == REMEDIES_EXHAUSTED.code {
-            let (endpoint, host, cause) = (endpoint.clone(), host.clone(), drift.cause);
-            out.push(Action::Persist);
-            out.push(record(state, What::Exhausted { endpoint, host, cause, tried }));
-        }
-        out.push(Action::Raise { endpoint, host, finding });
+        raise(state, endpoint, host, kind, wait, out);
     }
+}
+
+fn raise(
+    state: &mut State,
+    endpoint: String,
+    host: String,
+    kind: &Kind,
+    wait: Option<Wait>,
+    out: &mut Vec<Action>,
+) {
+    let object = format!("{}/{endpoint} {host}", state.gateway);
+    let Some(drift) = state.endpoints.get_mut(&endpoint).and_then(|e| e.drifts.get_mut(&host)) else {
+        return;
+    };
+    if let Some(code) = drift.alert.replace(kind.code.to_owned()) {
+        out.push(Action::Clear { endpoint: endpoint.clone(), host: host.clone(), code });
+    }
+    let finding = kind.on(object, why(drift, wait));
+    if kind.code == REMEDIES_EXHAUSTED.code {
+        let (cause, tried) = (drift.cause, drift.tried.clone());
+        out.push(Action::Persist);
+        let what = What::Exhausted { endpoint: endpoint.clone(), host: host.clone(), cause, tried };
+        out.push(record(state, what));
+    }
+    out.push(Action::Raise { endpoint, host, finding });
 }
 
 /// Which alert must be raised now; none when it stands already, or a graver one does.
@@ -236,7 +281,7 @@ fn why(drift: &Drift, wait: Option<Wait>) -> String {
 }
 
 /// Asks for handshakes where a drift is to be looked at again.
-pub(super) fn probe(state: &mut State, out: &mut Vec<Action>) {
+fn probe(state: &mut State, out: &mut Vec<Action>) {
     if state.in_flight.is_some() {
         return;
     }
@@ -252,7 +297,7 @@ pub(super) fn probe(state: &mut State, out: &mut Vec<Action>) {
         let every = if drift.alert.is_some() { every.max(PROBE_OFTEN) } else { every };
         due.push((name.to_owned(), host.to_owned(), every));
     }
-    let mut asked: std::collections::BTreeMap<String, Vec<String>> = std::collections::BTreeMap::new();
+    let mut asked: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, host, every) in due {
         if let Some(drift) = state.endpoints.get_mut(&name).and_then(|e| e.drifts.get_mut(&host)) {
             drift.next_probe = age.plus(every);
@@ -267,9 +312,19 @@ pub(super) fn probe(state: &mut State, out: &mut Vec<Action>) {
 
 /// Everything that follows from the state, in order.
 pub(super) fn follow(state: &mut State, out: &mut Vec<Action>) {
+    name_causes(state);
     start_remedy(state, out);
-    alert(state, out);
+    alert(state, None, out);
     probe(state, out);
+}
+
+/// What follows from one sight: of its own drift only, so that a thousand sights of a thousand drifts are not a million
+/// decisions. The next tick does the rest.
+pub(super) fn follow_sight(state: &mut State, name: &str, host: &str, out: &mut Vec<Action>) {
+    if name_cause(state, name, host) {
+        start_remedy(state, out);
+    }
+    alert(state, Some((name, host)), out);
 }
 
 /// Forgets the drifts of one host, everywhere: what is expected of it is another thing now.
@@ -279,9 +334,4 @@ pub(super) fn forget_host(state: &mut State, host: &str, out: &mut Vec<Action>) 
             out.push(Action::Clear { endpoint: name.clone(), host: host.to_owned(), code });
         }
     }
-}
-
-/// Whether an acknowledgement that ends then has ended.
-pub(super) const fn has_ended(until: Millis, now: Millis) -> bool {
-    until.0 <= now.0
 }

@@ -62,7 +62,12 @@ fn wrong(state: &mut State, seen: &Observed, class: DriftClass, began: Age, out:
     drift.expected.clone_from(&seen.expected);
     drift.expected_since = seen.expected_since;
     let still_settling = drift.proving.is_some_and(|proving| began < proving.settled);
-    if state.in_flight.is_some() || still_settling {
+    if state.in_flight.is_some() {
+        return;
+    }
+    if still_settling {
+        // Not held against the remedy, but no older sight and none before it makes a proof.
+        drift.seen = Seen { last: drift.seen.last.max(Some(began)), ..Seen::default() };
         return;
     }
     let by_handshake = seen.evidence == Evidence::Handshake;
@@ -106,6 +111,8 @@ fn right(state: &mut State, seen: &Observed, began: Age, out: &mut Vec<Action>) 
     if seen.evidence == Evidence::Handshake && newer {
         sights.right = sights.right.saturating_add(1);
         sights.last_right = sights.last_right.max(Some(began));
+        // The newest handshake decides: what an older one saw is not fresh any more.
+        sights.by_handshake = sights.by_handshake.filter(|wrong| *wrong >= began);
     }
     let age = state.clock.age();
     sights.workers.retain(|_, w| w.right || age.since(w.began) < WORKER_FORGOTTEN_AFTER);
@@ -154,19 +161,40 @@ fn is_over(seen: &Seen, workers: Option<u32>, policy: &Policy) -> bool {
         && (all_named || seen.right >= policy.proofs_for(workers))
 }
 
-/// The cause of a drift, by what is known now.
-pub(super) fn cause(state: &State, name: &str, endpoint: &Endpoint, host: &str, drift: &Drift) -> Cause {
-    let mut others = state.endpoints.iter().filter(|(other, e)| other.as_str() != name && !e.edge);
+/// How one host fares on the endpoints of the gateway itself (not on edges).
+#[derive(Clone, Copy, Default)]
+pub(super) struct Elsewhere {
+    /// On how many it drifts.
+    pub(super) drifting: usize,
+    /// On how many of those that are up.
+    pub(super) drifting_up: usize,
+}
+
+impl Elsewhere {
+    pub(super) fn add(&mut self, endpoint: &Endpoint) {
+        self.drifting += usize::from(!endpoint.edge);
+        self.drifting_up += usize::from(endpoint.is_up());
+    }
+}
+
+/// The cause of a drift, by what is known now; `up` is how many endpoints of the gateway itself are.
+pub(super) fn cause(
+    invalid: bool,
+    endpoint: &Endpoint,
+    drift: &Drift,
+    elsewhere: Elsewhere,
+    up: usize,
+) -> Cause {
     let workers = &drift.seen.workers;
     diagnose::cause(&Facts {
-        stored_is_worse: state.invalid.contains(host),
+        stored_is_worse: invalid,
         edge: endpoint.edge,
-        gateway_drifts: others.clone().any(|(_, e)| e.drifts.contains_key(host)),
+        gateway_drifts: elsewhere.drifting > 0,
         workers_differ: workers.values().any(|w| w.right) && workers.values().any(|w| !w.right),
         stored_after_start: drift
             .expected_since
             .zip(endpoint.started)
             .map(|(stored, started)| started < stored),
-        others_right: others.any(|(_, e)| e.status == super::Status::Up && !e.drifts.contains_key(host)),
+        others_right: up > elsewhere.drifting_up,
     })
 }

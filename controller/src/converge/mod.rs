@@ -99,7 +99,10 @@ pub fn step(mut state: State, event: &Event, now: Millis) -> (State, Vec<Action>
     state.clock.advance(now);
     decide::expire(&mut state, &mut out);
     take(&mut state, event, &mut out);
-    decide::follow(&mut state, &mut out);
+    match event {
+        Event::Observed(seen) => decide::follow_sight(&mut state, &seen.endpoint, &seen.host, &mut out),
+        _ => decide::follow(&mut state, &mut out),
+    }
     (state, out)
 }
 
@@ -131,9 +134,9 @@ fn take(state: &mut State, event: &Event, out: &mut Vec<Action>) {
         Event::EndpointUp { endpoint, edge, workers, started } => {
             let known = state.endpoints.entry(endpoint.clone()).or_default();
             if known.status != Status::Up {
-                // What was seen before it went away is of another time.
+                // What was seen before it went away is of another time; nothing older outdoes it all the same.
                 for drift in known.drifts.values_mut() {
-                    drift.seen = Seen::default();
+                    drift.seen = Seen { last: drift.seen.last, ..Seen::default() };
                     drift.next_probe = age;
                 }
             }
@@ -182,7 +185,7 @@ fn restarted(state: &mut State, out: &mut Vec<Action>) {
 }
 
 fn acknowledged(state: &mut State, ack: &Acknowledgement, out: &mut Vec<Action>) {
-    if decide::has_ended(ack.until, state.clock.wall()) {
+    if ack.until <= state.clock.wall() {
         return;
     }
     state.acknowledged.insert(ack.host.clone(), ack.clone());

@@ -188,6 +188,14 @@ impl State {
     }
 }
 
+impl Endpoint {
+    /// It answers, and belongs to the gateway itself.
+    #[must_use]
+    pub const fn is_up(&self) -> bool {
+        matches!(self.status, Status::Up) && !self.edge
+    }
+}
+
 impl Default for Endpoint {
     fn default() -> Self {
         Self { status: Status::Up, edge: false, workers: None, started: None, drifts: BTreeMap::new() }

@@ -1,4 +1,5 @@
 //! What a drift waits for: the one place where the rules about acting are written down.
+use super::clock::Age;
 use super::event::Workload;
 use super::policy::{Mode, Policy};
 use super::state::{Drift, Endpoint, State, Status};
@@ -130,7 +131,10 @@ fn confirmed(state: &State, endpoint: &Endpoint, drift: &Drift) -> Result<(), Wa
     if drift.seen.times < 2 {
         return Err(Wait::SecondSight);
     }
-    let fresh = drift.seen.by_handshake.is_some_and(|at| age.since(at) <= FRESH);
+    // Made after the drift was opened: healthy sights are not remembered, so one that is older and came late could
+    // contradict them.
+    let fresh = |at: Age| drift.first_seen < at && age.since(at) <= FRESH;
+    let fresh = drift.seen.by_handshake.is_some_and(fresh);
     if fresh && drift.seen.right == 0 { Ok(()) } else { Err(Wait::FreshHandshake) }
 }
 

@@ -1,4 +1,7 @@
 //! Tests of the machine: stories by hand, random histories, an exhaustive search, and replays.
+mod checker;
+mod histories;
+mod random;
 mod replay;
 mod stories;
 
@@ -10,12 +13,15 @@ const START: Millis = Millis(1_795_478_400_000);
 const OLD: Fingerprint = Fingerprint::from_digest([0x0a; 32]);
 const NEW: Fingerprint = Fingerprint::from_digest([0x0b; 32]);
 
+/// Events, when they came, and the actions they gave.
+type Told = Vec<(Millis, Event, Vec<Action>)>;
+
 /// A machine, its clock, and what it wanted done so far.
 struct Run {
     state: Option<State>,
     now: Millis,
     actions: Vec<Action>,
-    told: Vec<(Millis, Event, Vec<Action>)>,
+    told: Told,
 }
 
 fn policy(json: &str) -> Policy {

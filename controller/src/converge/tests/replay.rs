@@ -19,7 +19,7 @@ fn testdata(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata/convergence").join(name)
 }
 
-fn text(state: &State, told: &[(Millis, Event, Vec<Action>)]) -> String {
+pub(super) fn text(state: &State, told: &Told) -> String {
     let mut text = serde_json::to_string(state).expect("JSON") + "\n";
     for (now, event, actions) in told {
         let line = Line { now: *now, event: event.clone(), actions: actions.clone() };
