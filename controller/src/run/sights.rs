@@ -92,7 +92,12 @@ impl Sights {
         // right takes nothing from what another does wrong.
         let handshake = observation.evidence == Evidence::Handshake;
         let other = sight.by != observation.worker || sight.evidence == Evidence::Handshake;
-        if !handshake && other && verdict <= sight.verdict {
+        // What is only declared is never proof, and takes none away: Envoy's word about connections that began before
+        // its reload says nothing against a handshake after it.
+        let proof_stands = sight.evidence == Evidence::Handshake
+            && observation.evidence == Evidence::Declared
+            && !matches!(verdict, Verdict::Drift(_));
+        if !handshake && other && (verdict <= sight.verdict || proof_stands) {
             return;
         }
         sight.by.clone_from(&observation.worker);
@@ -204,6 +209,16 @@ mod tests {
         assert_eq!(verdict(&sights), Verdict::Carried);
         sights.saw(&judged(Evidence::Handshake, None, DRIFT, 4));
         sights.saw(&judged(Evidence::Filter, Some("2"), Verdict::Match, 5));
+        assert_eq!(verdict(&sights), DRIFT);
+    }
+
+    #[test]
+    fn what_is_only_declared_takes_no_proof_away() {
+        let mut sights = board();
+        sights.saw(&judged(Evidence::Handshake, None, Verdict::Match, 1));
+        sights.saw(&judged(Evidence::Declared, Some("1"), Verdict::Carried, 2));
+        assert_eq!(verdict(&sights), Verdict::Match);
+        sights.saw(&judged(Evidence::Declared, Some("1"), DRIFT, 3));
         assert_eq!(verdict(&sights), DRIFT);
     }
 
