@@ -183,3 +183,23 @@ fn metrics_name_a_host_only_when_its_end_is_near() {
     assert_eq!(page.matches("host=\"").count(), 1, "{page}");
     assert!(page.len() < 50_000, "{} bytes", page.len());
 }
+
+#[test]
+fn a_directory_that_is_not_there_yet_is_told_and_taken_up_when_it_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let live = folder.path().join("live");
+    let controller = Controller::start(&gateway(&live)).unwrap();
+    wait::until("the missing directory to be told", PATIENCE, || {
+        controller.log().contains("CD-120").then_some(()).ok_or_else(|| controller.log())
+    });
+    let answer = controller.get("/readyz").unwrap();
+    assert_eq!((answer.status, answer.body.as_str()), (503, "kong has no complete ledger yet\n"));
+    std::fs::create_dir(&live).unwrap();
+    let ca = Ca::new("certdrift test CA").unwrap();
+    ca.issue(&wish(&["demo.example.com"])).unwrap().write(&live, "demo").unwrap();
+    wait::until("the first ledger", PATIENCE, || match controller.get("/ledger/kong") {
+        Ok(answer) if answer.body.contains("demo.example.com") => Ok(()),
+        other => Err(format!("{other:?}\n{}", controller.log())),
+    });
+    assert_eq!(controller.get("/readyz").unwrap().status, 200);
+}

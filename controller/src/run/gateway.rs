@@ -279,7 +279,8 @@ impl Gateway {
     pub fn publish(&mut self, now: Millis) -> Vec<Effect> {
         let Some(inventory) = &self.inventory else { return Vec::new() };
         let before = self.publisher.ledger().cloned();
-        let first = !self.hub.is_ready(&self.config.name);
+        let first = self.expectations.is_none();
+        let complete = inventory.complete;
         let outcome = self.publisher.publish(inventory, clock::seconds(now));
         let failed = outcome.findings.iter().any(|f| f.code == crate::publish::findings::NOT_WRITTEN.code);
         let result = match (failed, outcome.changed) {
@@ -291,6 +292,10 @@ impl Gateway {
         self.published = outcome.findings;
         self.tell_new_findings();
         let Some(ledger) = self.publisher.ledger().cloned() else { return Vec::new() };
+        // A directory that is not mounted yet gives an empty ledger, which is not the first complete one.
+        if complete || before.as_ref().is_some_and(|before| !entries(before).is_empty()) {
+            self.hub.ready(&self.config.name);
+        }
         let invalid = invalid_hosts(&ledger, &self.findings_of_storage());
         let mut effects = Vec::new();
         if outcome.changed || first {
@@ -327,7 +332,6 @@ impl Gateway {
             if let Some(before) = &before {
                 self.renewals_of(before, &ledger, now);
             }
-            self.hub.ready(&self.config.name);
             self.invalid = invalid.iter().cloned().collect();
             let revision = ledger.revision.0;
             effects.extend(self.event(Event::Published { revision, changed, removed, invalid }, now));

@@ -17,7 +17,7 @@ use tokio::sync::{Notify, watch};
 
 /// How often to look without being told.
 pub const POLL: Duration = Duration::from_secs(60);
-/// How often where the system refuses watches.
+/// How often where the system refuses watches, and where there is nothing to watch.
 pub const POLL_UNWATCHED: Duration = Duration::from_secs(5);
 /// One change is many events; so long they gather.
 const GATHER: Duration = Duration::from_millis(50);
@@ -52,6 +52,8 @@ pub async fn watch(
             inventory.findings.push(kinds::NOT_WATCHED.on(object, why.clone()));
         }
         let changes_at = inventory.changes_at;
+        // A directory that is not there (yet) has nothing to watch.
+        let unwatched = watches.refused.is_some() || !inventory.complete;
         to.send_if_modified(|last| {
             let differs = last.as_ref() != Some(&inventory);
             if differs {
@@ -62,7 +64,7 @@ pub async fn watch(
         if more {
             continue;
         }
-        let poll = if watches.refused.is_some() { poll.min(POLL_UNWATCHED) } else { poll };
+        let poll = if unwatched { poll.min(POLL_UNWATCHED) } else { poll };
         let until = changes_at.map_or(poll, |at| {
             let seconds = u64::try_from(at.since(now)).unwrap_or(0);
             poll.min(Duration::from_secs(seconds.max(1)))
