@@ -92,7 +92,11 @@ fn fuzz(target: &str, seconds: u32) -> Result<()> {
 /// cargo-fuzz under nightly, which the sanitiser needs.
 fn cargo_fuzz() -> Result<Command> {
     let mut command = Command::new("rustup");
-    command.current_dir(workspace::root()).args(["run", "nightly"]).arg(tools::find(Tool::Fuzz)?).arg("fuzz");
+    command
+        .current_dir(workspace::root().join("fuzz"))
+        .args(["run", "nightly"])
+        .arg(tools::find(Tool::Fuzz)?)
+        .arg("fuzz");
     // What names the pinned toolchain must not reach nightly's cargo.
     for name in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN", "CARGO_TARGET_DIR"] {
         command.env_remove(name);

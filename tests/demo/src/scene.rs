@@ -87,6 +87,11 @@ impl Scene {
         Ok(leaf)
     }
 
+    /// The ledger of nginx, as the controller publishes it.
+    pub(crate) fn ledger_file(&self) -> PathBuf {
+        self.folder.path().join("state/nginx/ledger.json")
+    }
+
     /// `certdrift`, as it is typed here.
     pub(crate) fn certdrift(&self) -> String {
         self.binary.display().to_string()

@@ -45,7 +45,12 @@ fn before(show: &Show, scene: &Scene, old: &Leaf) -> Result<()> {
     show.heading(&format!("1  Both gateways serve {HOST} as stored: {}", short(old.fingerprint)));
     show.until("both gateways to be proven", || proven(show, scene, old))?;
     status(show, scene)?;
-    Ok(())
+    // A change is published at once, unless one was just published: a renewal seldom comes while the controller starts.
+    show.until("the controller to have settled", || {
+        let age = scene.ledger_file().metadata()?.modified()?.elapsed().unwrap_or_default();
+        ensure!(age > std::time::Duration::from_secs(4), "published {age:?} ago");
+        Ok(())
+    })
 }
 
 /// Milliseconds since 1970.
@@ -63,7 +68,7 @@ fn now() -> i64 {
 fn renewal(show: &Show, scene: &Scene, old: &Leaf) -> Result<(Leaf, Moments)> {
     let stored = now();
     let new = scene.renew()?;
-    let ledger = scene.folder().join("state/nginx/ledger.json");
+    let ledger = scene.ledger_file();
     show.until("the ledger to list it", || {
         let text = std::fs::read_to_string(&ledger)?;
         ensure!(text.contains(&new.fingerprint.to_string()), "{text}");
