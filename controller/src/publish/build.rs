@@ -8,6 +8,7 @@ use crate::binding::{Binding, Bound};
 use crate::finding::Finding;
 use certdrift_contract::ledger::{Content, Entry, Expectation, Expected, MAX_AHEAD, MAX_RETIRING, Retiring};
 use certdrift_contract::{HostPattern, Ledger, Revision, Rules, UnixTime};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Seconds a predecessor is accepted unless configured otherwise.
@@ -176,7 +177,7 @@ fn retire<'a>(
     }
     all.retain(|r| !current.iter().any(|c| c.sha256 == r.sha256));
     // The sort is stable and by the end of the grace: what retired last stands first.
-    all.sort_by(|a, b| b.until.cmp(&a.until));
+    all.sort_by_key(|r| Reverse(r.until));
     let mut seen = BTreeSet::new();
     all.retain(|r| seen.insert(r.sha256));
     all.truncate(MAX_RETIRING);

@@ -129,7 +129,10 @@ pub fn walked(name: &str, siblings: &BTreeSet<String>) -> bool {
 mod tests {
     use super::*;
 
-    fn grouped(folder: &str, files: &[&str]) -> Vec<(String, Vec<(String, Option<String>)>)> {
+    /// A source's name, and the certificate and key of each member.
+    type Grouped = Vec<(String, Vec<(String, Option<String>)>)>;
+
+    fn grouped(folder: &str, files: &[&str]) -> Grouped {
         let files = files.iter().map(|f| (*f).to_owned()).collect();
         group(folder, &files)
             .into_iter()

@@ -9,7 +9,7 @@ pub(crate) const NOW: certdrift_contract::UnixTime =
 /// So many days from [`NOW`], in the type that rcgen takes (of the crate `time`, which is no dependency of ours).
 macro_rules! days {
     ($days:expr) => {
-        ASN1Time::from_timestamp(NOW.plus($days * 86_400).seconds()).unwrap().to_datetime()
+        ASN1Time::from_timestamp(NOW.plus(86_400i64.saturating_mul($days)).seconds()).unwrap().to_datetime()
     };
 }
 
