@@ -59,6 +59,8 @@ fn a_typo_on_any_command_is_64_and_names_what_was_meant() {
 fn as_a_kubectl_plugin_it_shows_itself_so() {
     let told = transcript("/usr/local/bin/kubectl-certdrift", &["status", "-h"]);
     assert!(told.contains("Usage: kubectl certdrift status"), "{told}");
+    let told = transcript("/usr/local/bin/kubectl-certdrift", &[]);
+    assert!(told.contains("  kubectl certdrift check shop.example.com"), "{told}");
 }
 
 #[test]

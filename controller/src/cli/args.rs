@@ -1,8 +1,13 @@
 //! What can be typed: one table that makes `-h`, `--help`, the man pages and the completion.
 use clap::{Parser, Subcommand};
 
-/// What bare `certdrift` says.
-pub const WELCOME: &str = "\
+/// What bare `certdrift` says; `name` is how it was called.
+#[must_use]
+pub fn welcome(name: &str) -> String {
+    WELCOME.replace("  certdrift ", &format!("  {name} ")).replace("`certdrift ", &format!("`{name} "))
+}
+
+const WELCOME: &str = "\
 certdrift proves that the gateway serves the certificate that was issued.
 
   certdrift check shop.example.com              what is served there, right now; needs no set-up

@@ -1,7 +1,6 @@
 //! `certdrift completion SHELL`: the completion script of a shell.
 use super::output::Output;
 use super::{Exit, Failure};
-use std::io::Write as _;
 
 /// Typed after `completion`.
 #[derive(Debug, clap::Args)]
@@ -23,8 +22,6 @@ pub struct Args {
 pub fn run(args: &Args, out: &Output) -> Result<Exit, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut super::root(&[]), "certdrift", &mut script);
-    let mut to = out.stdout();
-    to.write_all(&script)?;
-    to.flush()?;
+    out.bytes(&script)?;
     Ok(Exit::Good)
 }

@@ -2,7 +2,6 @@
 use super::output::Output;
 use super::{Exit, Failure};
 use crate::finding::{Kind, Severity};
-use std::io::Write as _;
 use std::path::PathBuf;
 
 /// CD-590: a page could not be written.
@@ -51,9 +50,7 @@ pub fn run(args: &Args, out: &Output) -> Result<Exit, Failure> {
     }
     let mut text = Vec::new();
     clap_mangen::Man::new(page.clone()).render(&mut text)?;
-    let mut to = out.stdout();
-    to.write_all(&text)?;
-    to.flush()?;
+    out.bytes(&text)?;
     Ok(Exit::Good)
 }
 

@@ -88,10 +88,12 @@ impl Failure {
     }
 }
 
-/// stdout or stderr went away (`| head`): nobody is left to tell.
+/// stdout cannot be written, a full disk mostly.
 impl From<std::io::Error> for Failure {
-    fn from(_: std::io::Error) -> Self {
-        Self { exit: Exit::Unknown, findings: Vec::new() }
+    fn from(error: std::io::Error) -> Self {
+        let mut finding = man::NOT_WRITTEN.on("the answer on stdout", error.to_string());
+        "make room where stdout goes (df -h), and run it again".clone_into(&mut finding.mend);
+        Self::unknown(finding)
     }
 }
 
@@ -115,7 +117,7 @@ pub fn run(argv: Vec<OsString>) -> Exit {
         }
     };
     let out = Output::new(&cli.output);
-    match dispatch(&cli, &out) {
+    match dispatch(&cli, &out, command.get_bin_name().unwrap_or("certdrift")) {
         Ok(exit) => exit,
         Err(failure) => {
             for finding in &failure.findings {
@@ -136,10 +138,10 @@ pub fn root(argv: &[OsString]) -> clap::Command {
     }
 }
 
-fn dispatch(cli: &Cli, out: &Output) -> Result<Exit, Failure> {
+fn dispatch(cli: &Cli, out: &Output, name: &str) -> Result<Exit, Failure> {
     match &cli.command {
         None => {
-            out.text(args::WELCOME)?;
+            out.text(&args::welcome(name))?;
             Ok(Exit::Good)
         }
         Some(Command::Run(args)) => run::run(args, out),

@@ -5,7 +5,8 @@ use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
+use std::time::Duration;
 
 /// Good news.
 pub const GREEN: Style = AnsiColor::Green.on_default();
@@ -102,9 +103,16 @@ impl Output {
     /// # Errors
     /// stdout is gone.
     pub fn text(&self, text: &str) -> io::Result<()> {
+        self.bytes(text.as_bytes())
+    }
+
+    /// Writes bytes to stdout as they are.
+    ///
+    /// # Errors
+    /// stdout cannot be written; that a reader has had enough (`| head`) is none.
+    pub fn bytes(&self, bytes: &[u8]) -> io::Result<()> {
         let mut out = self.stdout();
-        out.write_all(text.as_bytes())?;
-        out.flush()
+        enough(out.write_all(bytes).and_then(|()| out.flush()))
     }
 
     /// Shows an answer in the format that was asked for.
@@ -112,9 +120,10 @@ impl Output {
     /// # Errors
     /// stdout is gone.
     pub fn show<V: View>(&self, view: &V) -> io::Result<()> {
-        let mut out = self.stdout();
-        self.write(view, &mut out)?;
-        out.flush()
+        // As a whole: a table is many small pieces, and half an answer helps nobody.
+        let mut text = Vec::new();
+        self.write(view, &mut text)?;
+        self.bytes(&text)
     }
 
     /// Writes an answer in the format that was asked for.
@@ -173,6 +182,64 @@ pub fn write_finding(to: &mut dyn Write, finding: &Finding) -> io::Result<()> {
     Ok(())
 }
 
+/// The exit code is the verdict, also for a reader that has had enough of the text: `| head`, `| grep -q`.
+fn enough(written: io::Result<()>) -> io::Result<()> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
+/// Of the line that counts; blanks and not escapes clear it, so that it goes without colour too.
+const WIDTH: usize = 40;
+
+/// What a waiting command tells on stderr: a line when the state changes; between, on a terminal, how long it waits still.
+#[derive(Debug)]
+pub struct Progress {
+    output: Output,
+    last: String,
+    /// A line without its end stands on the terminal.
+    open: bool,
+}
+
+impl Progress {
+    /// Nothing told yet.
+    #[must_use]
+    pub fn new(output: &Output) -> Self {
+        Self { output: *output, last: String::new(), open: false }
+    }
+
+    /// Tells the state if it is news, and how much is left.
+    pub fn tell(&mut self, state: &str, left: Duration) {
+        // Talk: a stderr that is gone does not end the wait.
+        let _ = self.write(&mut self.output.stderr(), io::stderr().is_terminal(), state, left);
+    }
+
+    fn write(&mut self, to: &mut dyn Write, terminal: bool, state: &str, left: Duration) -> io::Result<()> {
+        let left = left.as_secs().saturating_add(1);
+        if self.last != state {
+            self.clear(to)?;
+            writeln!(to, "{YELLOW}waiting{YELLOW:#} (at most {left} s more): {state}")?;
+            state.clone_into(&mut self.last);
+        } else if terminal {
+            write!(to, "\r{:WIDTH$}", format!("  still waiting, {left} s left"))?;
+            self.open = true;
+        }
+        to.flush()
+    }
+
+    fn clear(&mut self, to: &mut dyn Write) -> io::Result<()> {
+        if std::mem::take(&mut self.open) { write!(to, "\r{:WIDTH$}\r", "") } else { Ok(()) }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        let mut to = self.output.stderr();
+        let _ = self.clear(&mut to).and_then(|()| to.flush());
+    }
+}
+
 fn stream<S: anstream::stream::RawStream>(raw: S, color: Color) -> AutoStream<S> {
     match color {
         Color::Auto => AutoStream::auto(raw),
@@ -220,6 +287,20 @@ mod tests {
         assert!(utf8_locale(env(&[("LC_ALL", ""), ("LC_CTYPE", "C.utf8")])));
         assert!(!utf8_locale(env(&[("LC_ALL", "C"), ("LANG", "en_US.UTF-8")])));
         assert!(!utf8_locale(env(&[])));
+    }
+
+    #[test]
+    fn a_wait_tells_each_state_once_and_counts_on_terminals_only() {
+        let told = |terminal| {
+            let output = Output { format: Format::Table, marks: Marks::ASCII, color: Color::Never };
+            let (mut progress, mut text) = (Progress::new(&output), Vec::new());
+            for (state, left) in [("a", 9), ("a", 8), ("b", 7), ("b", 6)] {
+                progress.write(&mut text, terminal, state, Duration::from_secs(left)).unwrap();
+            }
+            anstream::adapter::strip_str(&String::from_utf8(text).unwrap()).to_string()
+        };
+        assert_eq!(told(false), "waiting (at most 10 s more): a\nwaiting (at most 8 s more): b\n");
+        assert!(told(true).contains("still waiting, 9 s left"), "{}", told(true));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 use super::place::{Map, Place};
 use super::{Config, LogFormat, LogLevel, check, findings};
 use crate::finding::Finding;
+use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -43,12 +44,17 @@ pub fn choose(named: Option<&Path>) -> PathBuf {
 pub fn load(path: &Path, overrides: &Overrides) -> Result<Config, Vec<Finding>> {
     let name = path.display().to_string();
     let unreadable = |why: String| vec![findings::UNREADABLE.on(&name, why)];
-    match std::fs::metadata(path) {
-        Err(error) => return Err(unreadable(error.to_string())),
-        Ok(about) if about.len() > LARGEST => return Err(unreadable(format!("it has over {LARGEST} bytes"))),
-        Ok(_) => {}
+    // A device or a pipe has no length to look at beforehand.
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes))
+        .map_err(|e| unreadable(e.to_string()))?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(unreadable(format!("it has over {LARGEST} bytes")));
     }
-    let text = std::fs::read_to_string(path).map_err(|e| unreadable(e.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|e| {
+        unreadable(format!("it is no text (UTF-8): see byte {}", e.utf8_error().valid_up_to()))
+    })?;
     parse(&text, &name, overrides)
 }
 
@@ -122,9 +128,18 @@ fn message(error: &serde_saphyr::Error) -> String {
         Some((position, rest)) if position.contains("column") => rest,
         _ => first,
     };
-    match rest.rfind(" at line ") {
-        Some(at) => rest.get(..at).unwrap_or(rest).to_owned(),
-        None => rest.to_owned(),
+    let rest = match rest.rfind(" at line ") {
+        Some(at) => rest.get(..at).unwrap_or(rest),
+        None => rest,
+    };
+    // The library speaks to whoever calls it.
+    let rest = rest.split_once(", set DuplicateKeyPolicy").map_or(rest, |(what, _)| what);
+    match rest {
+        "unexpected end of input" => {
+            "it ends before anything is said; a file without keys is empty".to_owned()
+        }
+        "expected mapping start" => "keys with values are expected here (`key: value`)".to_owned(),
+        _ => rest.to_owned(),
     }
 }
 

@@ -17,7 +17,7 @@ pub const REMEDIES_EXHAUSTED: Kind = Kind {
     title: "every remedy was tried and the gateway still serves another certificate than expected",
     why: "Each remedy that is for the cause of this drift was tried once, and after each the wire was seen to be wrong \
           still. No further remedy is started for it until the expectation, the remedies or the gateway change.",
-    mend: "See certdrift history for what each remedy said; restart the gateway by hand and check which file it reads",
+    mend: "See history.jsonl under state_dir for what each remedy said; restart the gateway by hand and check which file it reads",
     severity: Severity::Error,
 };
 
@@ -57,7 +57,7 @@ pub const REMEDY_INTERRUPTED: Kind = Kind {
     title: "certdrift ended while a remedy was in flight",
     why: "Its intent was on disk, its end was not: it may have been done, in part, or not at all. It is not repeated; \
           the wire is checked first, and decides.",
-    mend: "Nothing, if the gateway is right by now; else see certdrift history",
+    mend: "Nothing, if the gateway is right by now; else see history.jsonl under state_dir",
     severity: Severity::Warning,
 };
 
@@ -85,7 +85,7 @@ pub const STATE_UNWRITABLE: Kind = Kind {
 pub const HISTORY_UNWRITABLE: Kind = Kind {
     code: "CD-409",
     title: "the history cannot be written",
-    why: "What is done is still done and logged, but certdrift history will not tell it.",
+    why: "What is done is still done and logged, but history.jsonl will not tell it.",
     mend: "Make the state directory writable for the user that certdrift runs as, and give it room",
     severity: Severity::Warning,
 };

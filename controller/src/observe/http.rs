@@ -35,7 +35,11 @@ impl std::str::FromStr for Url {
     type Err = UrlError;
     fn from_str(text: &str) -> Result<Self, UrlError> {
         let uri: Uri =
-            text.parse().map_err(|e: hyper::http::uri::InvalidUri| UrlError::Syntax(e.to_string()))?;
+            text.parse().map_err(|e: hyper::http::uri::InvalidUri| match text.split_once("://") {
+                Some(_) => UrlError::Syntax(e.to_string()),
+                // `127.0.0.1:9480`, the usual slip: no URI, and "invalid format" tells nobody why.
+                None => UrlError::Scheme,
+            })?;
         if !matches!(uri.scheme_str(), Some("http" | "https")) {
             return Err(UrlError::Scheme);
         }
@@ -352,6 +356,7 @@ mod tests {
     fn a_url_with_a_password_or_another_scheme_is_refused() {
         assert_eq!("ftp://x/".parse::<Url>().unwrap_err(), UrlError::Scheme);
         assert_eq!("/x".parse::<Url>().unwrap_err(), UrlError::Scheme);
+        assert_eq!("127.0.0.1:9480".parse::<Url>().unwrap_err(), UrlError::Scheme);
         assert_eq!("http://a:b@x/".parse::<Url>().unwrap_err(), UrlError::Authority);
     }
 

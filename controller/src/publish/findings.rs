@@ -69,6 +69,6 @@ pub const NOT_READ: Kind = Kind {
     code: "CD-208",
     title: "the ledger cannot be read",
     why: "The file or address does not give one.",
-    mend: "Give the path of ledger.json, or http://HOST:PORT/ledger/GATEWAY of a controller on this machine (elsewhere with --token).",
+    mend: "Give the path of ledger.json, or http://HOST:PORT/ledger/GATEWAY of a controller on this machine (elsewhere with --token-file).",
     severity: Severity::Error,
 };

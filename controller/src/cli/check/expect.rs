@@ -39,9 +39,11 @@ impl Expect {
                 root_last: false,
             });
         }
-        let chain = certificates(text)?;
+        let chain = certificates(text).map_err(|why| not_a_file(text).unwrap_or(why))?;
         let (leaf, rest) =
-            chain.split_first().ok_or_else(|| format!("{text} has no certificate in PEM form"))?;
+            chain.split_first().ok_or_else(|| {
+                format!("{text} has no certificate in PEM form; of DER it is made by: openssl x509 -inform der -in FILE")
+            })?;
         Ok(Self {
             given: text.to_owned(),
             leaf: Fingerprint::of(leaf),
@@ -66,13 +68,28 @@ pub fn certificates(path: &str) -> Result<Vec<CertificateDer<'static>>, String> 
     CertificateDer::pem_slice_iter(&bytes).collect::<Result<_, _>>().map_err(|e| format!("{path}: {e}"))
 }
 
+/// What a text that names no file was meant to be, where that can be seen.
+fn not_a_file(text: &str) -> Option<String> {
+    if text.is_empty() {
+        return Some("it is empty; give a PEM file or a SHA-256 fingerprint".into());
+    }
+    let digits: String = text.chars().filter(|c| !c.is_whitespace() && *c != ':').collect();
+    let looks = digits.len() >= 8 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    (looks && !std::path::Path::new(text).exists()).then(|| {
+        format!(
+            "there is no such file, and a fingerprint it is not: SHA-256 has 64 hex digits, this has {}; the whole one: openssl x509 -noout -fingerprint -sha256 -in FILE",
+            digits.len()
+        )
+    })
+}
+
 /// `None` when the text does not look like a fingerprint at all.
 fn fingerprint(text: &str) -> Result<Option<Fingerprint>, String> {
     // `sha256 Fingerprint=AA:BB…`, as openssl prints it; `sha256:aabb…`.
     let lower = text.trim().to_ascii_lowercase();
     let digits =
         ["sha256 fingerprint=", "sha256:"].iter().find_map(|p| lower.strip_prefix(p)).unwrap_or(&lower);
-    let digits = digits.replace(':', "");
+    let digits = digits.replace([':', ' '], "");
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Ok(None);
     }
@@ -110,6 +127,15 @@ mod tests {
     fn a_sha1_fingerprint_is_refused_with_the_command_that_gives_the_right_one() {
         let error = Expect::parse(&HEX[..40]).unwrap_err();
         assert!(error.contains("openssl x509 -noout -fingerprint -sha256"), "{error}");
+    }
+
+    #[test]
+    fn a_part_of_a_fingerprint_is_not_taken_for_a_missing_file() {
+        for text in [&HEX[..16], "3F:9C:1A:2B:77:AA:00:11", &HEX[..62]] {
+            let error = Expect::parse(text).unwrap_err();
+            assert!(error.contains("64 hex digits") && error.contains("openssl x509"), "{text}: {error}");
+        }
+        assert!(Expect::parse("").unwrap_err().contains("empty"));
     }
 
     #[test]

@@ -204,12 +204,13 @@ fn missing(name: &str, seen: &BTreeSet<Fingerprint>, question: &Question<'_>, fi
 /// What could not be seen, once per reason and not once per family.
 fn untold(name: &str, unseen: &[Unseen], nothing_seen: bool, findings: &mut Vec<Finding>) {
     let mut told = BTreeSet::new();
+    let all_refused = nothing_seen && unseen.iter().all(|u| u.outcome == "family-not-served");
     for Unseen { outcome, why, .. } in unseen {
         let kind = match *outcome {
             "unreachable" => &findings::UNREACHABLE,
             "unobservable" => &findings::UNOBSERVABLE,
             // That there is no Ed25519 certificate is news only where there is none at all.
-            _ if nothing_seen => &findings::UNOBSERVABLE,
+            _ if all_refused => &findings::UNOBSERVABLE,
             _ => continue,
         };
         let why = if *outcome == "family-not-served" {
@@ -252,4 +253,24 @@ fn list(names: &[String]) -> String {
         text.push_str(&format!(" and {more} more"));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_refuses_all_only_when_all_families_were_refused() {
+        let host: HostName = "shop.example.com".parse().unwrap();
+        let question =
+            Question { host: &host, expect: &[], trust_is_judged: false, now: UnixTime::from_seconds(0) };
+        let codes = |second: Look| {
+            let looks = [(KeyFamily::Ecdsa, Look::FamilyNotServed("alert".into())), (KeyFamily::Rsa, second)];
+            let judged = address("192.0.2.1:443", &looks, &question, |_| None);
+            assert_eq!(judged.verdict, Verdict::Unknown);
+            judged.findings.into_iter().map(|f| f.code).collect::<Vec<_>>()
+        };
+        assert_eq!(codes(Look::FamilyNotServed("alert".into())), ["CD-308"]);
+        assert_eq!(codes(Look::Unreachable("no answer within 5 s".into())), ["CD-307"]);
+    }
 }

@@ -8,7 +8,7 @@ pub mod target;
 pub mod trust;
 pub mod view;
 
-use super::output::Output;
+use super::output::{Output, Progress};
 use super::{Exit, Failure};
 use crate::converge::period::Period;
 use crate::observe::findings;
@@ -105,6 +105,7 @@ pub fn run(args: &Args, out: &Output) -> Result<Exit, Failure> {
     let plan = Arc::new(plan(args)?);
     let report = super::block_on(async {
         let started = Instant::now();
+        let mut progress = Progress::new(out);
         loop {
             let report = once(&plan).await;
             let left =
@@ -112,6 +113,7 @@ pub fn run(args: &Args, out: &Output) -> Result<Exit, Failure> {
             if report.verdict.exit() == Exit::Good || left.is_zero() {
                 return report;
             }
+            progress.tell(&report.news(), left);
             tokio::time::sleep(PAUSE.min(left)).await;
         }
     })?;
@@ -121,31 +123,46 @@ pub fn run(args: &Args, out: &Output) -> Result<Exit, Failure> {
 
 fn plan(args: &Args) -> Result<Plan, Failure> {
     fn all<T>(flag: &str, given: &[String], parse: fn(&str) -> Result<T, String>) -> Result<Vec<T>, Failure> {
-        let usage = |text: &str, why| Failure::usage(findings::CHECK_USAGE.on(format!("{flag}{text}"), why));
+        let usage = |text: &str, why| Failure::usage(findings::CHECK_USAGE.on(typed(flag, text), why));
         given.iter().map(|text| parse(text).map_err(|why| usage(text, why))).collect()
     }
     let trust = Trust::new(args.roots.as_deref()).map_err(|why| {
         let finding =
-            findings::CHECK_USAGE.on(format!("--roots {}", args.roots.as_deref().unwrap_or_default()), why);
+            findings::CHECK_USAGE.on(typed("--roots ", args.roots.as_deref().unwrap_or_default()), why);
         if args.roots.as_deref() == Some("system") {
             Failure::unknown(finding)
         } else {
             Failure::usage(finding)
         }
     })?;
+    if args.timeout.as_millis() == 0 {
+        let why = "nobody answers in no time; write for instance 5s";
+        return Err(Failure::usage(findings::CHECK_USAGE.on(typed("--timeout ", "0"), why)));
+    }
     Ok(Plan {
         hosts: all("", &args.hosts, Host::parse)?,
         places: all("--connect ", &args.connect, Place::parse)?,
         expect: all("--expect ", &args.expect, Expect::parse)?,
         trust,
         proxy_protocol: args.proxy_protocol,
-        timeout: args.timeout.as_duration().max(Duration::from_millis(1)),
+        timeout: args.timeout.as_duration(),
         family: match (args.ipv4, args.ipv6) {
             (true, _) => SocketAddr::is_ipv4,
             (_, true) => SocketAddr::is_ipv6,
             _ => |_| true,
         },
     })
+}
+
+/// An argument as a finding's object: in quotes where it could not be made out else, and never endless.
+fn typed(flag: &str, text: &str) -> String {
+    const SHOWN: usize = 64;
+    let plain = !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control());
+    let mut shown: String = text.chars().take(SHOWN).collect();
+    if text.chars().nth(SHOWN).is_some() {
+        shown.push('…');
+    }
+    if plain { format!("{flag}{shown}") } else { format!("{flag}{shown:?}") }
 }
 
 /// Looks at everything once.
@@ -216,7 +233,7 @@ async fn addresses(plan: &Plan, host: &Host) -> Found {
             Ok(Err(e)) => format!("it has no address: {e}"),
             Err(_) => "its name server gives no answer in time".to_owned(),
         };
-        found.findings.push(findings::UNREACHABLE.on(place.name.as_str(), format!("{}: {why}", place.name)));
+        found.findings.push(findings::UNREACHABLE.on(place.name.as_str(), why));
     }
     found
 }

@@ -196,9 +196,30 @@ impl Host {
         match self.verdict {
             Verdict::Match => format!("{of} shows what is expected{until}"),
             Verdict::Valid => format!("in order{until}; nothing was expected (--expect)"),
-            Verdict::Unknown if total == 0 => first.map_or_else(String::new, |f| f.why.clone()),
+            Verdict::Unknown if total == 0 => first.map_or_else(String::new, |f| {
+                if f.object == self.sni.as_deref().unwrap_or(&self.host) {
+                    f.why.clone()
+                } else {
+                    format!("{}: {}", f.object, f.why)
+                }
+            }),
             Verdict::Drift | Verdict::Invalid | Verdict::Unknown if total == 1 => what.to_owned(),
             Verdict::Drift | Verdict::Invalid | Verdict::Unknown => format!("{of}: {what}"),
+        }
+    }
+}
+
+impl Report {
+    /// What `--wait` tells while it waits: a host that is not good yet, and why; the rest is counted.
+    #[must_use]
+    pub fn news(&self) -> String {
+        let mut bad = self.hosts.iter().filter(|h| h.verdict.exit() != Exit::Good);
+        let first = bad
+            .next()
+            .map_or_else(String::new, |h| format!("{} {}: {}", h.verdict.word(), h.host, h.headline()));
+        match bad.count() {
+            0 => first,
+            more => format!("{first} (and {more} more)"),
         }
     }
 }

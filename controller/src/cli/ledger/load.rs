@@ -37,7 +37,16 @@ impl Loaded {
 }
 
 pub(super) fn load(place: &str, remote: &Remote) -> Result<Loaded, Failure> {
-    let fails = |why: String| Failure::unknown(kinds::NOT_READ.on(place, why));
+    // The parts' own paths and addresses stand in the reasons; the ledger's is the object already.
+    let fails = |why: String| {
+        let why = why.strip_prefix(place).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&why);
+        Failure::unknown(kinds::NOT_READ.on(place, why))
+    };
+    if let Some((scheme, _)) = place.split_once("://")
+        && !matches!(scheme, "http" | "https")
+    {
+        return Err(Failure::usage(kinds::NOT_READ.on(place, format!("{scheme}:// is not spoken here"))));
+    }
     if !place.starts_with("http://") && !place.starts_with("https://") {
         let index = file(place).map_err(fails)?;
         let parts =

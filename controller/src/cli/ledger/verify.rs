@@ -103,9 +103,13 @@ impl output::View for View {
         }
         writeln!(
             to,
-            "{RED}{} {} findings{RED:#} {ledger}: gateway {gateway}",
+            "{RED}{} {}{RED:#} {ledger}: gateway {gateway}",
             marks.bad,
-            self.findings.len()
+            if self.findings.len() == 1 {
+                "1 finding".to_owned()
+            } else {
+                format!("{} findings", self.findings.len())
+            }
         )?;
         self.findings.iter().try_for_each(|finding| write_finding(to, finding))
     }

@@ -1,7 +1,7 @@
 //! `certdrift status`: every host, hop by hop, as the running controller knows it.
 mod view;
 
-use super::output::Output;
+use super::output::{Output, Progress};
 use super::{Exit, Failure};
 use crate::config::DEFAULT_ADDRESS;
 use crate::observe::http::{Bounds, Client, Request, Url};
@@ -54,6 +54,7 @@ pub fn run(args: &Args, out: &Output) -> Result<Exit, Failure> {
     })?;
     let deadline = args.wait.map(|wait| Instant::now() + wait.as_duration());
     let answered = super::block_on(async {
+        let mut progress = Progress::new(out);
         loop {
             let state = ask(&url).await;
             let shown = state.map(|state| view::Shown::new(state, args.gateway.as_deref(), &args.hosts));
@@ -61,6 +62,13 @@ pub fn run(args: &Args, out: &Output) -> Result<Exit, Failure> {
             if good || deadline.is_none_or(|deadline| Instant::now() + AGAIN > deadline) {
                 return shown;
             }
+            let state = match &shown {
+                Ok(shown) if shown.exit() == Exit::Drift => "drift",
+                Ok(_) => "not every endpoint has told yet",
+                Err(_) => "no controller answers",
+            };
+            let left = deadline.unwrap_or_else(Instant::now).saturating_duration_since(Instant::now());
+            progress.tell(state, left);
             tokio::time::sleep(AGAIN).await;
         }
     })?;
