@@ -21,6 +21,7 @@ fn what_is_typed_wrong_is_64_with_words_that_help() {
     told(&["check", HOST, "--expect", "79:CA:38:DA:5A:26:FE:D7"], 64, "64 hex digits, this has 16");
     told(&["check", HOST, "--timeout", "0s"], 64, "no time");
     told(&["status", "--url", "127.0.0.1:9480"], 64, "http://");
+    told(&["status", "a b"], 64, "\"a b\"");
     told(&["ledger", "show", "ftp://x/ledger"], 64, "ftp://");
     let long = told(&["check", &format!("{}.example", "a".repeat(4000))], 64, "253 bytes");
     assert!(long.stderr.lines().all(|line| line.chars().count() <= 120), "{long:?}");
@@ -29,6 +30,7 @@ fn what_is_typed_wrong_is_64_with_words_that_help() {
 #[test]
 fn a_configuration_without_an_end_is_refused_and_not_read_for_ever() {
     told(&["config", "check", "--config", "/dev/zero"], 64, "CD-501");
+    told(&["config", "check", "/dev/zero"], 64, "CD-501");
 }
 
 #[test]

@@ -26,6 +26,9 @@ enum What {
 
 #[derive(Debug, clap::Args)]
 struct Check {
+    /// The configuration, as with --config
+    #[arg(value_name = "FILE")]
+    named: Option<PathBuf>,
     #[command(flatten)]
     file: FileArgs,
     #[command(flatten)]
@@ -86,7 +89,7 @@ pub fn run(args: &Args, out: &Output) -> Result<Exit, Failure> {
         What::Schema => out.text(&config::reference::schema_text())?,
         What::Example => out.text(config::reference::EXAMPLE)?,
         What::Check(check) => {
-            let path = check.file.path();
+            let path = check.named.clone().unwrap_or_else(|| check.file.path());
             let config = config::load(&path, &check.overrides)
                 .map_err(|findings| Failure { exit: Exit::Usage, findings })?;
             out.show(&Good {

@@ -6,7 +6,7 @@ pub const DRIFT: Kind = Kind {
     code: "CD-301",
     title: "another certificate is served than expected",
     why: "A full TLS handshake showed a leaf that is none of those expected. Usually the gateway never took the renewed one: it reads the file once at start, a push to it was refused, or one worker still holds the old one.",
-    mend: "make the gateway load the new certificate (nginx -s reload, kong reload, SIGHUP), then check again with --wait 60s",
+    mend: "reload the gateway (nginx -s reload, kong reload, SIGHUP), then check again with --wait 60s",
     severity: Severity::Error,
 };
 
@@ -15,7 +15,7 @@ pub const CHAIN_DIFFERS: Kind = Kind {
     code: "CD-302",
     title: "the leaf is the one expected, the certificates sent with it are not",
     why: "Clients need the intermediates, in order, to reach a root they know. Browsers often fetch or remember a missing one; curl, mobile clients and other services fail.",
-    mend: "serve the full chain (certbot's fullchain.pem, cert-manager's tls.crt as it is), leaf first, each signed by the next",
+    mend: "serve the full chain, leaf first (certbot's fullchain.pem, cert-manager's tls.crt as it is)",
     severity: Severity::Error,
 };
 
@@ -24,7 +24,7 @@ pub const CHAIN_ORDER: Kind = Kind {
     code: "CD-303",
     title: "the chain is not in order",
     why: "TLS 1.2 wants each certificate to be signed by the one after it (RFC 5246 section 7.4.2); many clients fail when it is not so.",
-    mend: "put the file in order: leaf first, each certificate signed by the next, nothing else between them",
+    mend: "put the file in order: leaf first, each signed by the next, nothing else between them",
     severity: Severity::Error,
 };
 
@@ -33,7 +33,7 @@ pub const NOT_IN_DATE: Kind = Kind {
     code: "CD-304",
     title: "the certificate served is not in date",
     why: "Clients refuse it now. That it may be the one expected does not help them.",
-    mend: "renew the certificate (certbot renew, cmctl renew NAME), or set the clock right if it is the clock",
+    mend: "renew it (certbot renew, cmctl renew NAME), or set the clock right if it is the clock",
     severity: Severity::Error,
 };
 
@@ -51,7 +51,7 @@ pub const HALF_MISSING: Kind = Kind {
     code: "CD-306",
     title: "a certificate that is expected is not served",
     why: "Of an RSA + ECDSA pair a server shows each client the member it can use. Clients that need the missing member cannot connect, or are shown the other.",
-    mend: "configure both members (nginx: two ssl_certificate lines; Kong: cert and cert_alt), or expect only the one",
+    mend: "configure both (nginx: two ssl_certificate lines; Kong: cert and cert_alt), or expect one",
     severity: Severity::Error,
 };
 
@@ -60,7 +60,7 @@ pub const UNREACHABLE: Kind = Kind {
     code: "CD-307",
     title: "no answer, so nothing can be told",
     why: "Unreachable is not drift: a certificate that was not seen is neither right nor wrong.",
-    mend: "look whether the gateway runs and the address, port and network path are right; --connect names another address",
+    mend: "does the gateway run, are address, port and path right? --connect names another address",
     severity: Severity::Warning,
 };
 
@@ -69,7 +69,7 @@ pub const UNOBSERVABLE: Kind = Kind {
     code: "CD-308",
     title: "the certificate cannot be seen from here",
     why: "The peer answers, but not with a handshake that shows a certificate: TLS 1.2 and 1.3 with ephemeral keys are spoken here.",
-    mend: "let the gateway speak TLS 1.2 or 1.3 with ECDHE; is the port a TLS port, does it expect --proxy-protocol?",
+    mend: "let it speak TLS 1.2 or 1.3 with ECDHE; is it a TLS port, does it want --proxy-protocol?",
     severity: Severity::Warning,
 };
 
@@ -78,7 +78,7 @@ pub const NO_POSSESSION: Kind = Kind {
     code: "CD-309",
     title: "the peer shows a certificate whose key it does not hold",
     why: "Its signature over the handshake is wrong. Every client refuses that: certificate and key do not belong together, or somebody stands between.",
-    mend: "give the gateway the key that belongs to the certificate; compare their public keys with openssl x509 -pubkey and openssl pkey -pubout",
+    mend: "give it the certificate's own key: openssl x509 -pubkey and openssl pkey -pubout must agree",
     severity: Severity::Error,
 };
 
@@ -95,7 +95,7 @@ pub const NOT_TRUSTED: Kind = Kind {
 pub const CHECK_USAGE: Kind = Kind {
     code: "CD-311",
     title: "the command line cannot be understood",
-    why: "An argument of `certdrift check` is not what it has to be.",
+    why: "An argument of `certdrift check` or `certdrift status` is not what it has to be.",
     mend: "see certdrift check --help",
     severity: Severity::Error,
 };
@@ -114,6 +114,16 @@ pub const SOURCE_UNREADABLE: Kind = Kind {
     code: "CD-313",
     title: "what the gateway says of itself cannot be read",
     why: "The endpoint's tap, report or status was asked and gave no usable answer. Handshakes go on, but which worker served what cannot be told.",
-    mend: "ask it by hand (curl -H \"x-certdrift-token: …\" URL); look at the address, the allow list and the token",
+    mend: "ask it by hand (curl -H \"x-certdrift-token: …\" URL); look at allow list and token",
     severity: Severity::Warning,
 };
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn what_check_prints_to_mend_it_fits_one_line_of_a_hundred_columns() {
+        for kind in crate::finding::CATALOGUE.iter().filter(|kind| kind.code.starts_with("CD-3")) {
+            assert!("  do:  ".len() + kind.mend.chars().count() <= 100, "{}", kind.code);
+        }
+    }
+}

@@ -79,7 +79,7 @@ Exit codes:
 Of several addresses any 1 wins over 2, and 2 over 0.";
 
 fn form(text: &str) -> Result<ProxyProtocol, String> {
-    match text {
+    match &*text.to_ascii_lowercase() {
         "v1" => Ok(ProxyProtocol::V1),
         "v2" => Ok(ProxyProtocol::V2),
         _ => Err("v1 or v2".to_owned()),

@@ -4,6 +4,7 @@ mod view;
 use super::output::{Output, Progress};
 use super::{Exit, Failure};
 use crate::config::DEFAULT_ADDRESS;
+use crate::observe::findings::CHECK_USAGE;
 use crate::observe::http::{Bounds, Client, Request, Url};
 use crate::observe::tls;
 use crate::run::findings::{NO_CONTROLLER, NOT_A_CONTROLLER};
@@ -52,12 +53,13 @@ pub fn run(args: &Args, out: &Output) -> Result<Exit, Failure> {
     let url: Url = url.parse().map_err(|e: crate::observe::http::UrlError| {
         Failure::usage(NO_CONTROLLER.on(args.url.clone(), e.to_string()))
     })?;
+    let hosts = args.hosts.iter().map(|text| listed(text)).collect::<Result<Vec<_>, _>>()?;
     let deadline = args.wait.map(|wait| Instant::now() + wait.as_duration());
     let answered = super::block_on(async {
         let mut progress = Progress::new(out);
         loop {
             let state = ask(&url).await;
-            let shown = state.map(|state| view::Shown::new(state, args.gateway.as_deref(), &args.hosts));
+            let shown = state.map(|state| view::Shown::new(state, args.gateway.as_deref(), &hosts));
             let good = shown.as_ref().is_ok_and(|shown| shown.exit() == Exit::Good);
             if good || deadline.is_none_or(|deadline| Instant::now() + AGAIN > deadline) {
                 return shown;
@@ -75,6 +77,15 @@ pub fn run(args: &Args, out: &Output) -> Result<Exit, Failure> {
     let shown = answered?;
     out.show(&shown)?;
     Ok(shown.exit())
+}
+
+/// As a ledger lists it: any case and any language's letters may be typed.
+fn listed(text: &str) -> Result<String, Failure> {
+    crate::cli::check::target::Host::parse(text).map(|host| host.name.to_string()).map_err(|why| {
+        let mut finding = CHECK_USAGE.on(format!("HOST {text:?}"), why);
+        "see certdrift status --help".clone_into(&mut finding.mend);
+        Failure::usage(finding)
+    })
 }
 
 async fn ask(url: &Url) -> Result<State, Failure> {

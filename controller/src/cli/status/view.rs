@@ -19,6 +19,8 @@ pub(super) struct Shown {
     version: String,
     now: UnixTime,
     verdict: &'static str,
+    /// What keeps a state without any drift from being good: hosts and gateways that were asked for and are not there.
+    missing: Vec<String>,
     gateways: Vec<GatewayShown>,
 }
 
@@ -58,6 +60,7 @@ enum Grade {
 
 impl Shown {
     pub(super) fn new(state: State, gateway: Option<&str>, hosts: &[String]) -> Self {
+        let known: Vec<String> = state.gateways.iter().map(|g| g.name.clone()).collect();
         let gateways: Vec<GatewayShown> = state
             .gateways
             .into_iter()
@@ -68,7 +71,8 @@ impl Shown {
                 GatewayShown { hops, gateway: g }
             })
             .collect();
-        let mut shown = Self { version: state.version, now: state.now, verdict: "", gateways };
+        let missing = missing(&gateways, &known, gateway, hosts);
+        let mut shown = Self { version: state.version, now: state.now, verdict: "", missing, gateways };
         shown.verdict = match shown.exit() {
             Exit::Good => "match",
             Exit::Drift => "drift",
@@ -79,7 +83,7 @@ impl Shown {
 
     pub(super) fn exit(&self) -> Exit {
         let mut exit =
-            if self.gateways.iter().all(|g| g.gateway.hosts.is_empty()) { Exit::Unknown } else { Exit::Good };
+            if self.missing.is_empty() && self.rows().next().is_some() { Exit::Good } else { Exit::Unknown };
         for (gateway, host) in self.rows() {
             exit = exit.worse(match grade(gateway, host) {
                 Grade::Good => Exit::Good,
@@ -93,6 +97,21 @@ impl Shown {
     fn rows(&self) -> impl Iterator<Item = (&Gateway, &Host)> {
         self.gateways.iter().flat_map(|g| g.gateway.hosts.iter().map(move |h| (&g.gateway, h)))
     }
+}
+
+/// What was asked for and is not there, in words; one host that is well must not speak for another that nobody knows.
+fn missing(shown: &[GatewayShown], known: &[String], gateway: Option<&str>, hosts: &[String]) -> Vec<String> {
+    if let (Some(name), true) = (gateway, shown.is_empty()) {
+        return vec![format!("no gateway is called {name}; there are: {}", known.join(", "))];
+    }
+    let listed = |host: &&String| shown.iter().any(|g| g.gateway.hosts.iter().any(|h| h.host == **host));
+    let mut missing: Vec<String> =
+        hosts.iter().filter(|h| !listed(h)).map(|h| format!("no ledger lists {h}")).collect();
+    if hosts.is_empty() {
+        let without = shown.iter().filter(|g| g.gateway.ledger.is_none());
+        missing.extend(without.map(|g| format!("{} has no ledger yet", g.gateway.name)));
+    }
+    missing
 }
 
 /// An edge counts for the verdict as any endpoint does: what clients get is what counts.
@@ -149,11 +168,24 @@ impl Shown {
         rows.sort_by_key(|(grade, ..)| std::cmp::Reverse(*grade));
         let count = |grade: Grade| rows.iter().filter(|(g, ..)| *g == grade).count();
         let Some((worst, gateway, host)) = rows.first() else {
+            let why = if self.missing.is_empty() {
+                "no ledger lists a host".to_owned()
+            } else {
+                self.missing.join("; ")
+            };
             return writeln!(
                 to,
-                "{YELLOW}NOTHING YET{YELLOW:#}: no ledger lists a host (that was asked for)"
+                "{YELLOW}UNKNOWN{YELLOW:#} {why} (certdrift status -o name lists all hosts)"
             );
         };
+        if *worst == Grade::Good && !self.missing.is_empty() {
+            return writeln!(
+                to,
+                "{YELLOW}UNKNOWN{YELLOW:#} {}; the other {} hosts are as expected",
+                self.missing.join("; "),
+                rows.len()
+            );
+        }
         match worst {
             Grade::Drift => {
                 let wrong: Vec<&Seen> = host.seen.iter().filter(|s| s.drifts()).collect();
@@ -379,17 +411,18 @@ impl View for Shown {
     }
 
     fn short(&self) -> Vec<String> {
-        self.rows()
-            .filter(|(gateway, host)| grade(gateway, host) != Grade::Good)
-            .map(|(gateway, host)| {
+        let missing = self.missing.iter().map(|why| format!("unknown {why}"));
+        let rows = self.rows().filter(|(gateway, host)| grade(gateway, host) != Grade::Good).map(
+            |(gateway, host)| {
                 let word = match grade(gateway, host) {
                     Grade::Drift => "drift",
                     Grade::Stored => "invalid",
                     _ => "unknown",
                 };
                 format!("{word} {}/{} {}", gateway.name, host.host, self.detail(gateway, host, false))
-            })
-            .collect()
+            },
+        );
+        rows.chain(missing).collect()
     }
 }
 
@@ -526,9 +559,32 @@ mod tests {
         let other =
             Shown::new(state(vec![endpoint("a", Some(true))], vec![one()]), None, &["b.example.com".into()]);
         assert_eq!(other.exit(), Exit::Unknown);
+        assert!(page(&other, false).starts_with("UNKNOWN no ledger lists b.example.com"));
+        let both = ["a.example.com".into(), "b.example.com".into()];
+        let both = Shown::new(state(vec![endpoint("a", Some(true))], vec![one()]), None, &both);
+        assert_eq!(
+            (both.exit(), both.short().len()),
+            (Exit::Unknown, 1),
+            "one that is well does not speak for the other"
+        );
+        let none = Shown::new(state(vec![endpoint("a", Some(true))], vec![one()]), Some("kogn"), &[]);
+        assert_eq!(none.exit(), Exit::Unknown);
+        assert!(page(&none, false).contains("no gateway is called kogn; there are: kong"));
         let asked =
             Shown::new(state(vec![endpoint("a", Some(true))], vec![one()]), None, &["a.example.com".into()]);
         assert_eq!(asked.exit(), Exit::Good);
+    }
+
+    #[test]
+    fn a_gateway_without_a_ledger_never_passes_as_good() {
+        let up = || vec![endpoint("a", Some(true))];
+        let mut two = state(up(), vec![host("a.example.com", vec![seen("a", "match", None)])]);
+        let mut empty = state(up(), vec![]).gateways.remove(0);
+        (empty.name, empty.ledger) = ("second".into(), None);
+        two.gateways.push(empty);
+        let shown = Shown::new(two, None, &[]);
+        assert_eq!(shown.exit(), Exit::Unknown);
+        assert!(page(&shown, false).starts_with("UNKNOWN second has no ledger yet"));
     }
 
     #[test]
