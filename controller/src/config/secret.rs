@@ -2,6 +2,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::io::Read as _;
 use std::path::PathBuf;
 
 /// Where a token is read from: the configuration file itself never holds one.
@@ -26,6 +27,8 @@ impl fmt::Debug for Token {
 
 /// A shorter token would be guessed.
 const SHORTEST: usize = 16;
+/// No token is longer; a device would be read for ever.
+const LONGEST: u64 = 64 << 10;
 
 impl Token {
     /// Its text, for the header it is sent in or compared with.
@@ -48,7 +51,11 @@ impl TokenFrom {
             ),
             Self::File(path) => {
                 let from = path.display().to_string();
-                (std::fs::read_to_string(path).map_err(|e| format!("{from}: {e}"))?, from)
+                let mut text = String::new();
+                std::fs::File::open(path)
+                    .and_then(|file| file.take(LONGEST).read_to_string(&mut text))
+                    .map_err(|e| format!("{from}: {e}"))?;
+                (text, from)
             }
         };
         let text = text.trim();

@@ -97,10 +97,19 @@ fn split(text: &str) -> Result<(&str, Option<u16>), String> {
 
 /// A-labels for a name in any language.
 fn ascii(name: &str) -> Result<String, String> {
-    if name.is_ascii() {
-        return Ok(name.to_owned());
+    let ascii = if name.is_ascii() {
+        name.to_owned()
+    } else {
+        idna::domain_to_ascii(name)
+            .map_err(|_| format!("\"{name}\" cannot be written as a DNS name (IDNA)"))?
+    };
+    // `1.2.3` and `300.1.1.1`: the resolver makes something of the first, no server name can be made of either.
+    let last = ascii.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
+    let number = !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit());
+    if number && ascii.parse::<std::net::IpAddr>().is_err() {
+        return Err(format!("\"{name}\" is neither a name nor a whole address"));
     }
-    idna::domain_to_ascii(name).map_err(|_| format!("\"{name}\" cannot be written as a DNS name (IDNA)"))
+    Ok(ascii)
 }
 
 #[cfg(test)]
@@ -149,6 +158,8 @@ mod tests {
             "shop/cart",
             "-a.example",
             "a..b",
+            "1.2.3",
+            "300.1.1.1",
         ] {
             assert!(Host::parse(text).is_err(), "{text}");
         }

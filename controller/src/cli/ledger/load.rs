@@ -56,8 +56,10 @@ pub(super) fn load(place: &str, remote: &Remote) -> Result<Loaded, Failure> {
     let token = match &remote.token_file {
         None => None,
         Some(path) => {
-            let why = |error| fails(format!("the token file {}: {error}", path.display()));
-            Some(std::fs::read_to_string(path).map_err(why)?.trim().to_owned())
+            let bytes = file(&path.display().to_string());
+            let text =
+                bytes.and_then(|b| String::from_utf8(b).map_err(|e| format!("{}: {e}", path.display())));
+            Some(text.map_err(|why| fails(format!("the token file {why}")))?.trim().to_owned())
         }
     };
     let client = Client::new(tls::verified(if place.starts_with("https://") {
