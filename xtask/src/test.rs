@@ -44,6 +44,9 @@ pub fn run(arguments: &[String]) -> Result<()> {
             workspace::run(workspace::cargo().args(["test", "--quiet", "--workspace", "--doc"]))
         });
         steps.try_all("the contract on wasm32", on_wasm32);
+        steps.try_all("the page of guarantees", || {
+            workspace::run(workspace::cargo().args(["run", "--quiet", "--package", "certdrift-guarantee"]))
+        });
     }
     steps.end()
 }
