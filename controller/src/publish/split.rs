@@ -149,7 +149,14 @@ pub fn join(
             if !one.is(&bytes) {
                 return Err(fails("its bytes are not those the index means".to_owned()));
             }
-            parts.push(Part::parse(&bytes, &limits)?);
+            let within = |error: ParseError| {
+                ParseError::at(
+                    format!("parts[{}].{}", one.name, error.place),
+                    error.offset,
+                    error.what.clone(),
+                )
+            };
+            parts.push(Part::parse(&bytes, &limits).map_err(within)?);
         }
     }
     Index::<()>::new(ledger.clone(), parts.clone())?;

@@ -120,8 +120,16 @@ fn expectations(old: &[Expected], new: &[Expected], was: &[Retiring], is: &[Reti
     let leaves = |all: &[Expected]| all.iter().map(|e| e.sha256).collect::<Vec<_>>();
     if leaves(old) != leaves(new) {
         out.push(format!("current {} -> {}", all_shown(old, false), all_shown(new, false)));
-    } else if old != new {
-        out.push("the chain of current has changed".to_owned());
+    } else {
+        let pairs = || old.iter().zip(new);
+        if pairs().any(|(a, b)| a.chain != b.chain) {
+            out.push("the chain of current has changed".to_owned());
+        }
+        out.extend(
+            pairs()
+                .filter(|(a, b)| a.not_after != b.not_after)
+                .map(|(a, b)| format!("{} ends {} -> {}", shown(&a.sha256, false), a.not_after, b.not_after)),
+        );
     }
     let known = |all: &[Retiring], one: &Retiring| all.iter().any(|r| r.sha256 == one.sha256);
     out.extend(

@@ -80,6 +80,12 @@ fn a_renewal_is_one_change() {
     assert_eq!(view.names(), ["file:/tls/0002.pem"]);
     assert!(text(&view, false).contains("retires until"), "{}", text(&view, false));
     assert!(diff::View::new(&before, &before).same());
+    let mut later = before.clone();
+    if let Content::Entries(entries) = &mut later.content {
+        entries[0].current[0].not_after = NOW;
+    }
+    let shown = text(&diff::View::new(&before, &later), false);
+    assert!(shown.contains("-> 2026-11-24T00:00:00Z") && !shown.contains("chain"), "{shown}");
     let fewer = ledger(2);
     assert!(text(&diff::View::new(&before, &fewer), false).contains("- file:/tls/0002.pem"));
 }
@@ -94,6 +100,17 @@ fn a_split_ledger_is_valid_until_a_part_is_touched() {
     let view = verify::View::new(&load::load(&path, &REMOTE).unwrap(), NOW);
     assert!(!view.valid());
     assert!(text(&view, false).contains("parts[04]"), "{}", text(&view, false));
+}
+
+#[test]
+fn an_error_in_a_part_names_the_part() {
+    let part = br#"{"schema":"certdrift.dev/other"}"#;
+    let index = format!(
+        r#"{{"schema":"certdrift.dev/ledger/v1","gateway":"kong","match":"kong","revision":1,"published_at":"2026-11-24T00:00:00Z","parts":[{{"name":"07","sha256":"{}"}}]}}"#,
+        Fingerprint::of(part)
+    );
+    let error = crate::publish::split::join(index.as_bytes(), |_| Ok(part.to_vec())).unwrap_err();
+    assert!(error.to_string().starts_with("parts[07].schema"), "{error}");
 }
 
 #[test]

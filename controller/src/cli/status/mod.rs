@@ -64,13 +64,9 @@ pub fn run(args: &Args, out: &Output) -> Result<Exit, Failure> {
             if good || deadline.is_none_or(|deadline| Instant::now() + AGAIN > deadline) {
                 return shown;
             }
-            let state = match &shown {
-                Ok(shown) if shown.exit() == Exit::Drift => "drift",
-                Ok(_) => "not every endpoint has told yet",
-                Err(_) => "no controller answers",
-            };
+            let state = shown.as_ref().map_or_else(|_| "no controller answers".to_owned(), view::Shown::news);
             let left = deadline.unwrap_or_else(Instant::now).saturating_duration_since(Instant::now());
-            progress.tell(state, left);
+            progress.tell(&state, left);
             tokio::time::sleep(AGAIN).await;
         }
     })?;

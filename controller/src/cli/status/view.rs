@@ -94,6 +94,15 @@ impl Shown {
         exit
     }
 
+    /// What `--wait` tells while it waits: without counters, which would be news every second.
+    pub(super) fn news(&self) -> String {
+        match self.exit() {
+            Exit::Drift => "drift".to_owned(),
+            _ if self.missing.is_empty() => "not every endpoint has told yet".to_owned(),
+            _ => self.missing.join("; "),
+        }
+    }
+
     fn rows(&self) -> impl Iterator<Item = (&Gateway, &Host)> {
         self.gateways.iter().flat_map(|g| g.gateway.hosts.iter().map(move |h| (&g.gateway, h)))
     }
@@ -181,9 +190,8 @@ impl Shown {
         if *worst == Grade::Good && !self.missing.is_empty() {
             return writeln!(
                 to,
-                "{YELLOW}UNKNOWN{YELLOW:#} {}; the other {} hosts are as expected",
-                self.missing.join("; "),
-                rows.len()
+                "{YELLOW}UNKNOWN{YELLOW:#} {}; whatever else is listed is as expected",
+                self.missing.join("; ")
             );
         }
         match worst {
@@ -220,8 +228,8 @@ impl Shown {
             ),
             Grade::Good => writeln!(
                 to,
-                "{GREEN}MATCH{GREEN:#} {} hosts are served as expected on every endpoint",
-                rows.len()
+                "{GREEN}MATCH{GREEN:#} {} served as expected on every endpoint",
+                if rows.len() == 1 { "1 host is".to_owned() } else { format!("{} hosts are", rows.len()) }
             ),
         }
     }
@@ -277,7 +285,9 @@ impl Shown {
             cells.push(self.detail(gateway, host, wide).into());
             table.row(cells);
         }
-        table.write(to)?;
+        if !rows.is_empty() {
+            table.write(to)?;
+        }
         if shown_rows < rows.len() {
             writeln!(
                 to,
