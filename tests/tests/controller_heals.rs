@@ -160,7 +160,9 @@ fn killed_in_the_middle_the_controller_goes_on_where_it_was() {
     controller.kill();
     controller.configure(&scene.gateway("heal", &scene.signal())).unwrap();
     controller.run().unwrap();
-    let after = controller.until_status(0);
+    let waited = controller.certdrift(&["status", "--wait", "60s", "-o", "short"]).unwrap();
+    assert_eq!(waited.status.code(), Some(0), "{}", controller.log());
+    let (_, after) = controller.status().unwrap();
     assert_eq!(revision(&before), revision(&after), "a restart is silent");
     assert_eq!(seen(&after)["served"], leaf.fingerprint.to_string());
     assert_eq!(history(&controller).iter().filter(|r| r["what"] == "remedy").count(), 1);

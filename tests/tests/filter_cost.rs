@@ -7,7 +7,6 @@ use certdrift_tests::host::{Cost, HostCall, Profile, START, Wasm, Worker};
 use certdrift_tests::ledgers::{Served, entry, fleet, full, ledger};
 use serde_json::{Map, Value, json};
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 const CONFIG: &str = r#"{"ledger": {"locations": [{"upstream": "127.0.0.1:8787", "path": "/ledger/kong"}]}}"#;
 const PATH: &str = "/ledger/kong";
@@ -52,19 +51,17 @@ fn noop() -> Cost {
 }
 
 /// One certificate of 10,000 is renewed: the filter fetches the index and one part, within one tick.
-fn one_part_changes() -> (Cost, Duration) {
+fn one_part_changes() -> Cost {
     let mut worker = ready(10_000);
     let served = Served::in_parts(PATH, renewed(), 32);
     worker.answer(move |call| served.answer(call));
     let calls = worker.calls().len();
-    let began = Instant::now();
     let cost = worker.measure(|worker| {
         worker.tick();
     });
-    let took = began.elapsed();
     assert_eq!(worker.calls().len(), calls + 2, "the index and one part");
     assert_eq!(worker.advance(2).metric("ledger_revision"), Some(START + 60));
-    (cost, took)
+    cost
 }
 
 fn renewed() -> Ledger {
@@ -88,7 +85,7 @@ fn costs() -> Vec<Row> {
         row("new connection", matching(&mut one, START + 1)),
         row("poll that answers 304", poll(&mut one)),
         row("poll that answers 304, 10,000 hosts", poll(&mut many)),
-        row("change of one part among 10,000 hosts", one_part_changes().0),
+        row("change of one part among 10,000 hosts", one_part_changes()),
     ]
 }
 
@@ -128,6 +125,13 @@ fn the_filter_stays_within_its_budget() {
     }
     let bytes = Wasm::certdrift().bytes();
     println!("certdrift.wasm has {bytes} bytes");
+    let fuel = |name: &str| rows.iter().find(|row| row.0 == name).map_or(0, |row| row.1);
+    let noop = fuel("matching request").saturating_sub(fuel("matching request above no-op"));
+    let many = fuel("matching request, 10,000 hosts").saturating_sub(noop);
+    let request = format!("{} and {many}", fuel("matching request above no-op"));
+    certdrift_guarantee::record("request-fuel", request);
+    certdrift_guarantee::record("part-fuel", fuel("change of one part among 10,000 hosts"));
+    certdrift_guarantee::record("size", format!("{bytes} bytes"));
     let mut measured = document(&rows);
     measured["bytes"] = json!(bytes);
     if std::env::var("CERTDRIFT_BUDGET").is_ok_and(|wish| wish == "write") {
@@ -169,14 +173,7 @@ fn a_matching_request_costs_the_same_with_one_host_and_with_ten_thousand() {
 fn a_matching_request_makes_two_host_calls() {
     let cost = matching_again(&mut ready(1));
     assert_eq!(cost.calls(), 2, "{cost:?}");
-}
-
-#[test]
-fn a_change_of_one_part_among_ten_thousand_hosts_pauses_a_worker_for_less_than_five_milliseconds() {
-    // The quickest of twenty: whatever else the machine does can only add. Fetching both documents is in it.
-    let quickest = (0..20).map(|_| one_part_changes().1).min().unwrap_or_default();
-    println!("the quickest of twenty took {quickest:?}");
-    assert!(quickest < Duration::from_millis(5), "{quickest:?}");
+    certdrift_guarantee::record("request-calls", cost.calls());
 }
 
 #[test]

@@ -155,5 +155,6 @@ fn the_tap_says_what_openssl_sees_in_every_cell() {
         }
     }
     assert!(report.observations.iter().all(|o| !o.placeholder));
+    certdrift_guarantee::record("tap-cells", format!("{} cells, all equal", 2 * total));
     assert!(!nginx.error_log().contains("[error]"), "{}", nginx.error_log());
 }

@@ -5,7 +5,7 @@ use super::findings;
 use super::{Observation, Outcome};
 use crate::finding::{Finding, Severity};
 use certdrift_contract::verdict::{Expecting, Served, Windows, judge};
-use certdrift_contract::{Fingerprint, Revision, UnixTime, Verdict};
+use certdrift_contract::{Evidence, Fingerprint, Revision, UnixTime, Verdict};
 use serde::Serialize;
 
 /// An observation with its verdict.
@@ -96,7 +96,9 @@ pub fn judged(observation: Observation, expectations: &Expectations, now: UnixTi
             let (current, incoming, retiring) =
                 (expecting.current.to_vec(), expecting.incoming.to_vec(), expecting.retiring.to_vec());
             let expecting = Expecting { current: &current, incoming: &incoming, retiring: &retiring };
-            judge(&served, &expecting, |f| index.known(f), now, &Windows::default())
+            // Our own handshakes began by the clock that wrote the ledger: there is no skew to make room for.
+            let skew = if observation.evidence == Evidence::Handshake { 0 } else { Windows::default().skew };
+            judge(&served, &expecting, |f| index.known(f), now, &Windows { skew, ..Windows::default() })
         }
     };
     drop(index);
