@@ -97,6 +97,7 @@ fn cargo_fuzz() -> Result<Command> {
         .args(["run", "nightly"])
         .arg(tools::find(Tool::Fuzz)?)
         .arg("fuzz");
+    workspace::forget_our_package(&mut command);
     // What names the pinned toolchain must not reach nightly's cargo.
     for name in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN", "CARGO_TARGET_DIR"] {
         command.env_remove(name);

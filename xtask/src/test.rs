@@ -54,6 +54,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
 fn nextest() -> Result<Command> {
     let mut command = Command::new(tools::find(Tool::Nextest)?);
     command.current_dir(workspace::root()).arg("nextest");
+    workspace::forget_our_package(&mut command);
     Ok(command)
 }
 

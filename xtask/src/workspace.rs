@@ -26,13 +26,19 @@ pub fn target() -> PathBuf {
 pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
+    forget_our_package(&mut command);
+    command
+}
+
+/// Takes out of a command's environment what the cargo around us set for us: build scripts look at some of it (ring's
+/// does), and would be run again for every change.
+pub fn forget_our_package(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let name_text = name.to_string_lossy();
         if name_text.starts_with("CARGO_PKG_") || name_text.starts_with("CARGO_MANIFEST_") {
             command.env_remove(&name);
         }
     }
-    command
 }
 
 /// What `command` prints, without the last line break.
