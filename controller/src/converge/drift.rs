@@ -88,12 +88,12 @@ fn wrong(state: &mut State, seen: &Observed, class: DriftClass, began: Age, out:
         sights.times = (sights.times + 1).min(2);
         sights.last = Some(began);
     }
-    if by_handshake {
-        sights.by_handshake = sights.by_handshake.max(Some(began));
-    }
     if sights.last_right.is_none_or(|right| right <= began) {
         sights.right = 0;
-        sights.last_right = None;
+        // A handshake that comes late does not outdo a newer one that was right, whatever filter and tap said since.
+        if by_handshake {
+            sights.by_handshake = sights.by_handshake.max(Some(began));
+        }
     }
     remember_worker(sights, seen.worker.as_deref(), false, began);
 }
@@ -108,8 +108,8 @@ fn right(state: &mut State, seen: &Observed, began: Age, out: &mut Vec<Action>) 
     remember_worker(sights, seen.worker.as_deref(), true, began);
     // A sight that is older than the newest wrong one does not outdo it.
     let newer = sights.last.is_none_or(|wrong| wrong < began);
-    if seen.evidence == Evidence::Handshake && newer {
-        sights.right = sights.right.saturating_add(1);
+    if seen.evidence == Evidence::Handshake {
+        sights.right = sights.right.saturating_add(u32::from(newer));
         sights.last_right = sights.last_right.max(Some(began));
         // The newest handshake decides: what an older one saw is not fresh any more.
         sights.by_handshake = sights.by_handshake.filter(|wrong| *wrong >= began);

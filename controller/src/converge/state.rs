@@ -127,7 +127,7 @@ pub struct Seen {
     pub by_handshake: Option<Age>,
     /// Handshakes of ours that were served what is expected, since a wrong one was seen.
     pub right: u32,
-    /// When the newest of them was made.
+    /// When the newest handshake of ours that was served what is expected was made.
     pub last_right: Option<Age>,
     /// The workers that are known by name.
     pub workers: BTreeMap<String, WorkerSeen>,
