@@ -58,9 +58,6 @@ pub fn build() -> Result<Filter> {
 }
 
 fn copy_if_changed(from: &Path, to: &Path) -> Result<()> {
-    if !from.exists() {
-        return Ok(());
-    }
     let bytes = fs::read(from)
         .with_context(|| format!("{}: Kong needs it to accept a configuration", from.display()))?;
     if fs::read(to).is_ok_and(|was| was == bytes) {

@@ -47,7 +47,7 @@ pub struct Listen {
     /// Address and port. On another address than loopback, `/ledger` answers only with the token or a client certificate.
     #[serde(default = "address")]
     pub address: SocketAddr,
-    /// Token that opens `/ledger` to others than loopback, sent as `authorization: Bearer …`.
+    /// Token that opens `/ledger` to others than loopback, sent as `x-certdrift-token`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<TokenFrom>,
     /// Whether `/metrics` answers others than loopback without token or client certificate.

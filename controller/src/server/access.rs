@@ -1,7 +1,8 @@
 //! Who a visitor is, and what he may see.
 use crate::config::Token;
 use axum::http::HeaderMap;
-use axum::http::header::{AUTHORIZATION, HOST};
+use axum::http::header::HOST;
+use certdrift_contract::names::TOKEN_HEADER;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -28,14 +29,10 @@ impl Visitor {
     /// May read ledgers: loopback, the token, or a client certificate.
     #[must_use]
     pub fn trusted(&self, headers: &HeaderMap) -> bool {
-        let bearer = || {
-            let sent = headers.get(AUTHORIZATION)?.to_str().ok()?;
-            let (scheme, sent) = sent.split_once(' ')?;
-            let token = self.token.as_deref()?;
-            let same = same(sent.trim().as_bytes(), token.text().as_bytes());
-            (scheme.eq_ignore_ascii_case("bearer") && same).then_some(())
-        };
-        self.local(headers) || self.certificate || bearer().is_some()
+        let sent = headers.get(TOKEN_HEADER).map(axum::http::HeaderValue::as_bytes);
+        let knows =
+            sent.zip(self.token.as_deref()).is_some_and(|(sent, token)| same(sent, token.text().as_bytes()));
+        self.local(headers) || self.certificate || knows
     }
 
     /// Is on this machine, and not a browser that was lured to a name which points here (DNS rebinding): that one sends the name.

@@ -75,7 +75,7 @@ async fn a_stranger_sees_the_probes_and_nothing_else() {
     for path in ["/", "/metrics", "/ledger/kong", "/ledger/kong/03", "/debug/state", "/log-level"] {
         assert_eq!(ask(remote(false), "GET", path, &[], "").await, nothing, "{path}");
         assert_eq!(
-            ask(remote(false), "PUT", path, &[("authorization", "Bearer 0123456789abcdeX")], "debug").await,
+            ask(remote(false), "PUT", path, &[("x-certdrift-token", "0123456789abcdeX")], "debug").await,
             nothing
         );
     }
@@ -84,7 +84,7 @@ async fn a_stranger_sees_the_probes_and_nothing_else() {
 #[tokio::test]
 async fn token_or_client_certificate_open_ledgers_and_metrics_but_not_the_state() {
     for (visitor, headers) in [
-        (remote(false), &[("authorization", "Bearer 0123456789abcdef")][..]),
+        (remote(false), &[("x-certdrift-token", "0123456789abcdef")][..]),
         (remote(true), &[][..]),
         (local(), &[][..]),
     ] {

@@ -8,7 +8,7 @@ use crate::publish::split::join;
 use certdrift_contract::Ledger;
 use certdrift_contract::json::{Limits, ParseError};
 use certdrift_contract::ledger::Content;
-use certdrift_contract::names::part_path;
+use certdrift_contract::names::{TOKEN_HEADER, part_path};
 use std::collections::BTreeMap;
 use std::io::Read as _;
 
@@ -101,8 +101,8 @@ async fn ask(client: &Client, url: &str, token: Option<&str>) -> Result<Vec<u8>,
     let parsed: Url = url.parse().map_err(|error| format!("{url}: {error}"))?;
     let mut request = Request::get(parsed);
     if let Some(token) = token {
-        let bearer = request.header("authorization", &format!("Bearer {token}"));
-        request = bearer.map_err(|_| "the token has characters that HTTP forbids".to_owned())?;
+        let with_token = request.header(TOKEN_HEADER, token);
+        request = with_token.map_err(|_| "the token has characters that HTTP forbids".to_owned())?;
     }
     let answer = client.send(request, Bounds::default()).await.map_err(|error| format!("{url}: {error}"))?;
     match answer.status {
