@@ -1,4 +1,6 @@
 //! The report's own writer and serde agree, byte for byte and both ways.
+#![cfg(not(target_arch = "wasm32"))]
+
 use certdrift_contract::report::{Counters, HostReport, LedgerInUse, Report, Worker};
 use proptest::prelude::*;
 
