@@ -1,4 +1,4 @@
-//! What the filter asks of its host, behind one trait, so that everything but [`crate::abi`] runs in native tests too.
+//! What the filter asks of its host, behind one trait, so that everything but `crate::abi` runs in native tests too.
 //!
 //! Every call gives a `Result`: the status is whatever number the host returned, also one no specification knows.
 

@@ -2,7 +2,7 @@
 //! expects, and says so in a header, health answers and metrics.
 //!
 //! First, do no harm: it never traps, never blocks, never changes a body or a status, and whatever it is fed, it
-//! keeps the last good ledger. [`abi`] is the host's side of it, [`worker`] the state, everything else a part.
+//! keeps the last good ledger. `abi` is the host's side of it, [`worker`] the state, everything else a part.
 #![deny(unsafe_code)]
 
 #[cfg(target_arch = "wasm32")]

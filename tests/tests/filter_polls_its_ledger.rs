@@ -88,6 +88,8 @@ fn a_change_is_in_use_after_the_next_poll() {
     assert_eq!(gateway.worker.metric("ledger_revision"), Some(START + 1));
 }
 
+type Gives = Box<dyn Fn() -> Answer>;
+
 #[test]
 fn whatever_comes_back_the_last_good_one_stays() {
     let good = ledger(START, &[&demo(1)]);
@@ -96,7 +98,7 @@ fn whatever_comes_back_the_last_good_one_stays() {
             vec![(b":status".to_vec(), b"200".to_vec()), (b"content-length".to_vec(), b"999".to_vec())];
         Answer::raw(headers, Ok(b"{}".to_vec()))
     };
-    let answers: Vec<(&str, &str, Box<dyn Fn() -> Answer>)> = vec![
+    let answers: Vec<(&str, &str, Gives)> = vec![
         ("refused", "unreachable", Box::new(Answer::refused)),
         ("silent", "unreachable", Box::new(Answer::silent)),
         ("500", "unreachable", Box::new(|| Answer::response(500, &[], "no"))),

@@ -31,12 +31,14 @@ const AT_A_TIME: usize = 16;
 /// Between two looks of `--wait`.
 const PAUSE: Duration = Duration::from_secs(1);
 
+const HOST_HELP: &str = "shop.example.com, shop.example.com:8443, 192.0.2.1, [2001:db8::1]:8443 or https://shop.example.com; a wildcard is asked for by a made-up label under it";
+
 /// Look at what hosts serve.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Args {
-    /// shop.example.com, shop.example.com:8443, 192.0.2.1, [2001:db8::1]:8443 or https://shop.example.com; a wildcard is asked for by a made-up label under it
-    #[arg(required = true, value_name = "HOST")]
+    // The help is an attribute: rustdoc would read links into it.
+    #[arg(required = true, value_name = "HOST", help = HOST_HELP)]
     hosts: Vec<String>,
     /// Connect here and not to the addresses of HOST; can be given several times
     #[arg(long, value_name = "ADDR:PORT")]

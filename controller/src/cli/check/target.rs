@@ -1,4 +1,4 @@
-//! What `check` is to look at, as typed: host, host:port, address, [v6]:port, URL; any language's names.
+//! What `check` is to look at, as typed: host, host:port, address, `[v6]:port`, URL; any language's names.
 use certdrift_contract::host::HostError;
 use certdrift_contract::{HostName, HostPattern};
 
