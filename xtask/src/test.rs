@@ -6,7 +6,8 @@ use anyhow::{Result, bail};
 use std::process::Command;
 
 /// What the tests start: installed before them, so that no test's deadline pays for a download.
-const TOOLS: &[Tool] = &[Tool::Nextest, Tool::OpenSsl, Tool::Nginx, Tool::Envoy, Tool::Prometheus];
+const TOOLS: &[Tool] =
+    &[Tool::Nextest, Tool::OpenSsl, Tool::Curl, Tool::Nginx, Tool::Envoy, Tool::Prometheus];
 
 /// Runs all tests. `--long` makes the random ones long; what else is given goes to nextest (a filter, say).
 ///
