@@ -195,10 +195,21 @@ impl Worker {
         if let Some(route) = health::route(&root.config.prefix, &path)
             && may_see_health(host, &root.config, self.kind)
         {
+            // Who asks how this worker fares was served by it, too; so the answer never lags behind the asking.
+            if matches!(route, Route::Healthz | Route::Report(_)) {
+                self.judge(host, context, id, true);
+            }
             return self.health(host, id, route);
         }
+        self.judge(host, context, id, false);
+        Action::Continue
+    }
+
+    /// Judges a request's connection. One that cannot be judged is not counted for a health request: probes are no traffic.
+    fn judge(&mut self, host: &impl Host, context: u32, id: u32, health: bool) {
+        let Some(root) = self.roots.get_mut(id) else { return };
         if !root.error.is_empty() {
-            return Action::Continue;
+            return;
         }
         if root.certificate.is_none() {
             root.certificate = match (&root.config.certificate, root.config.host, self.kind) {
@@ -211,14 +222,18 @@ impl Worker {
             };
         }
         let Some(certificate) = &root.certificate else {
-            self.metrics.unjudged(Unjudged::Unknown);
-            return Action::Continue;
+            if !health {
+                self.metrics.unjudged(Unjudged::Unknown);
+            }
+            return;
         };
         let told = observe::ask(host, certificate);
         let served = match told.read() {
             Ok(served) => served,
             Err((why, error)) => {
-                self.metrics.unjudged(why);
+                if !health {
+                    self.metrics.unjudged(why);
+                }
                 if let Some(error) = error
                     && self.tap_error != error.as_str()
                 {
@@ -234,13 +249,15 @@ impl Worker {
                 };
                 let header = Header { verdict: Verdict::Unobserved, served: None, expected: None, evidence };
                 self.promise(host, context, id, &header);
-                return Action::Continue;
+                return;
             }
         };
         self.tap_error = "";
         let (served_print, evidence) = (served.fingerprint, served.evidence);
         let Some(ledger) = &mut self.poller.ledger else {
-            self.metrics.unjudged(Unjudged::NoLedger);
+            if !health {
+                self.metrics.unjudged(Unjudged::NoLedger);
+            }
             let header = Header {
                 verdict: Verdict::Unobserved,
                 served: Some(&served_print),
@@ -248,7 +265,7 @@ impl Worker {
                 evidence,
             };
             self.promise(host, context, id, &header);
-            return Action::Continue;
+            return;
         };
         let judged =
             observe::observe(ledger, &served, host, &mut self.clock, &self.windows, self.poller.epoch);
@@ -265,7 +282,6 @@ impl Worker {
         }
         let (verdict, expected) = (judged.verdict, judged.expected.as_ref());
         self.promise(host, context, id, &Header { verdict, served: Some(&served_print), expected, evidence });
-        Action::Continue
     }
 
     /// Keeps the header for the response, where one is due.

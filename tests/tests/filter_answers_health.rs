@@ -2,7 +2,7 @@
 mod filter;
 
 use certdrift_tests::host::{Profile, START, Wasm, Worker};
-use filter::{Gateway, config, entry, ledger};
+use filter::{Gateway, config, entry, ledger, print};
 
 const DEMO: &str = "demo.example.com";
 
@@ -60,6 +60,26 @@ fn drift_is_503_for_healthz_alone() {
     let asked = gateway.report("?hosts=b.example.com,nobody.example");
     assert_eq!(asked["observations"][0]["verdict"], "match");
     assert_eq!(asked["observations"][1]["verdict"], "unlisted");
+}
+
+#[test]
+fn who_asks_over_tls_is_answered_with_his_own_connection_judged() {
+    let both =
+        [&*entry("kong/demo", &[DEMO], &[1], &[], &[]), &entry("kong/b", &["b.example.com"], &[2], &[], &[])];
+    let mut gateway = Gateway::with(Profile::kong(), &ledger(START, &both));
+    let line = |n: u8, later: u64| format!("v1 full {} {} {DEMO}", START + later, print(n));
+    let mut asked = |path: &str, line: &str| {
+        let request = gateway.worker.request().path(&format!("/certdrift/{path}"));
+        request.tap(line).send()
+    };
+    assert_eq!(asked("livez", &line(2, 0)).status, 200);
+    assert_eq!(asked("healthz", &line(1, 0)).status, 200);
+    assert_eq!(asked("healthz", &line(2, 1)).status, 503, "nobody else came to this worker yet");
+    assert_eq!(asked("healthz", &line(1, 2)).status, 200);
+    // A probe in plain HTTP, or one that resumed its session, is no traffic that could not be judged.
+    assert_eq!(asked("healthz", "v1 plain 1795478400 - -").status, 200);
+    let report = gateway.report("");
+    assert_eq!((&report["counters"]["judged"], &report["counters"]["unjudged"]), (&3.into(), &0.into()));
 }
 
 #[test]
