@@ -199,7 +199,11 @@ impl Shown {
                 let wrong: Vec<&Seen> = host.seen.iter().filter(|s| s.drifts()).collect();
                 let since = wrong.iter().map(|s| s.since).min().unwrap_or(self.now);
                 let more = count(Grade::Drift) - 1;
-                let more = if more == 0 { String::new() } else { format!("; {more} more hosts drift") };
+                let more = match more {
+                    0 => String::new(),
+                    1 => "; 1 more host drifts".to_owned(),
+                    more => format!("; {more} more hosts drift"),
+                };
                 let class = wrong.first().and_then(|s| s.class.as_deref()).unwrap_or("unknown");
                 writeln!(
                     to,
@@ -241,7 +245,8 @@ impl Shown {
             Mode::Heal => "heals",
         };
         let ledger = gateway.ledger.as_ref().map_or("no ledger yet".to_owned(), |l| {
-            format!("ledger {} of {}, {} hosts", l.revision, l.published_at, l.hosts)
+            let hosts = if l.hosts == 1 { "host" } else { "hosts" };
+            format!("ledger {} of {}, {} {hosts}", l.revision, l.published_at, l.hosts)
         });
         writeln!(to, "\n{BOLD}{}{BOLD:#} {DIM}{mode}; {ledger}{DIM:#}", gateway.name)?;
         for endpoint in &gateway.endpoints {
