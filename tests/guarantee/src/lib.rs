@@ -47,7 +47,9 @@ guarantees! {
     "odd-certificates", "`check` reads the same fingerprint as openssl, or names the certificate unobservable",
         "tests/tests/check_odd_certificates.rs";
     "invariants-random", "The nine invariants of convergence hold in random histories (`--long`: 100,000)",
-        "controller/src/converge/tests";
+        "controller/src/converge/tests/random.rs";
+    "invariants-model", "The nine invariants hold in every state of a bounded model, searched exhaustively (stateright)",
+        "controller/src/converge/tests/model.rs";
 }
 
 fn folder() -> PathBuf {
