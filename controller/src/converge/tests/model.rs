@@ -78,7 +78,7 @@ impl Bounded {
             match action {
                 Action::StartRemedy(_) => node.remedies += 1,
                 Action::Record(record) if matches!(record.what, What::Converged { .. }) => {
-                    node.converged = true
+                    node.converged = true;
                 }
                 _ => {}
             }
