@@ -109,7 +109,11 @@ fn piece() -> impl Strategy<Value = String> {
 fn check(text: &str) -> Result<(), TestCaseError> {
     let ours = Ledger::parse(text.as_bytes(), &Limits::default()).ok();
     // serde_json does not look at escapes of what it ignores; ours refuses half a surrogate pair in any key.
-    if ours.is_none() && (struct_as_array(text) || text.contains("\\ud800")) {
+    // With a whole character in its place both agree again.
+    if ours.is_none() && text.contains("\\ud800") {
+        return check(&text.replace("\\ud800", "\\u0041"));
+    }
+    if ours.is_none() && struct_as_array(text) {
         return Ok(());
     }
     prop_assert_eq!(ours, by_serde(text), "{}", text);
