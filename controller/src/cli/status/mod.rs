@@ -1,4 +1,8 @@
 //! `certdrift status`: every host, hop by hop, as the running controller knows it.
+mod hops;
+mod page;
+#[cfg(test)]
+mod tests;
 mod view;
 
 use super::output::{Output, Progress};

@@ -1,0 +1,45 @@
+//! What is wrong with a gateway now, and in the log once when it appears.
+use super::Gateway;
+use crate::finding::Finding;
+use std::collections::BTreeSet;
+
+impl Gateway {
+    /// Something of our own that is wrong until it is taken back; logged when it is new.
+    pub(super) fn hold(&mut self, what: &str, finding: Finding) {
+        if self.own.get(what) != Some(&finding) {
+            crate::log::finding(&self.config.name, &finding);
+        }
+        self.own.insert(what.to_owned(), finding);
+    }
+
+    pub(super) fn findings_of_storage(&self) -> Vec<Finding> {
+        self.inventory.iter().flat_map(|i| i.findings.iter().cloned()).collect()
+    }
+
+    /// All that is wrong now.
+    pub fn findings(&self) -> Vec<Finding> {
+        let seen = self.sights.iter().flat_map(|(_, sights)| sights.values().flat_map(|s| &s.findings));
+        let mut all: Vec<Finding> = self.findings_of_storage();
+        all.extend(
+            self.published.iter().chain(self.own.values()).chain(self.alerts.values()).chain(seen).cloned(),
+        );
+        all.sort_by(|a, b| {
+            b.severity.cmp(&a.severity).then_with(|| (&a.object, &a.code).cmp(&(&b.object, &b.code)))
+        });
+        all
+    }
+
+    /// Logs findings of sources and of publishing once when they appear.
+    pub(super) fn tell_new_findings(&mut self) {
+        let all = self.findings_of_storage().into_iter().chain(self.published.iter().cloned());
+        let mut now = BTreeSet::new();
+        for finding in all {
+            let key = (finding.code.clone(), finding.object.clone(), finding.why.clone());
+            if !self.told.contains(&key) {
+                crate::log::finding(&self.config.name, &finding);
+            }
+            now.insert(key);
+        }
+        self.told = now;
+    }
+}

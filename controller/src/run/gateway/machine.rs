@@ -1,0 +1,97 @@
+//! Tells the machine what has happened, and does of its actions what needs no waiting: state, history, alerts.
+use super::{Effect, Gateway, SHOWN_RECORDS};
+use crate::converge::{Action, Event, Millis, Record, What, step};
+use crate::metrics::catalogue as metric;
+use std::collections::VecDeque;
+
+impl Gateway {
+    /// Tells the machine, and does what needs no waiting.
+    pub fn event(&mut self, event: Event, now: Millis) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        let mut queue = VecDeque::from([event]);
+        while let Some(event) = queue.pop_front() {
+            let Some(machine) = self.machine.take() else { break };
+            let (next, actions) = step(machine, &event, now);
+            self.machine = Some(next);
+            let mut on_disk = true;
+            for action in actions {
+                match action {
+                    Action::Persist => on_disk = self.persist(),
+                    Action::StartRemedy(intent) if on_disk => effects.push(Effect::Start(intent)),
+                    Action::StartRemedy(intent) => queue.push_back(Event::RemedyEnded {
+                        id: intent.id,
+                        ok: false,
+                        said: "it was not started, because the state could not be written".to_owned(),
+                    }),
+                    Action::AbandonRemedy { id } => effects.push(Effect::Abandon(id)),
+                    Action::Probe { endpoint, hosts, .. } => effects.push(Effect::Look(endpoint, hosts)),
+                    Action::Raise { endpoint, host, finding } => {
+                        crate::log::finding(&self.config.name, &finding);
+                        self.alerts.insert((endpoint, host), finding);
+                    }
+                    Action::Clear { endpoint, host, code } => {
+                        tracing::info!(
+                            gateway = self.config.name,
+                            endpoint,
+                            host,
+                            code,
+                            "the alert no longer stands"
+                        );
+                        self.alerts.remove(&(endpoint, host));
+                    }
+                    Action::Tell { finding } => crate::log::finding(&self.config.name, &finding),
+                    Action::Record(record) => self.record(record),
+                }
+            }
+        }
+        effects
+    }
+
+    fn persist(&mut self) -> bool {
+        let Some(machine) = &self.machine else { return false };
+        match self.state_file.write(machine) {
+            Ok(()) => {
+                self.own.remove("state");
+                true
+            }
+            Err(finding) => {
+                self.hold("state", finding);
+                false
+            }
+        }
+    }
+
+    fn record(&mut self, record: Record) {
+        let gateway = self.config.name.as_str();
+        let mut store = self.hub.store();
+        match &record.what {
+            What::Ended { remedy, ok, .. } => {
+                let found = self.config.policy.remedies.iter().find(|r| r.name == *remedy);
+                let kind = found.map_or("command", |r| r.act.kind());
+                store.add(&metric::REMEDIES, &[gateway, kind, if *ok { "done" } else { "failed" }], 1);
+            }
+            What::Converged { after, took_ms, .. } => {
+                let by = if after.is_some() { "remedy" } else { "itself" };
+                #[allow(clippy::cast_precision_loss, reason = "milliseconds of a drift")]
+                store.observe(&metric::DRIFT_TIME, &[gateway, by], *took_ms as f64 / 1000.0);
+                if after.is_some() {
+                    store.add(&metric::REMEDY_OUTCOMES, &[gateway, "proven"], 1);
+                }
+            }
+            What::NotHelped { .. } => store.add(&metric::REMEDY_OUTCOMES, &[gateway, "not-helped"], 1),
+            What::NotProven { .. } => store.add(&metric::REMEDY_OUTCOMES, &[gateway, "not-proven"], 1),
+            _ => {}
+        }
+        drop(store);
+        crate::run::tell::record(&record);
+        if let Err(finding) = self.history.append(&record) {
+            self.hold("history", finding);
+        } else {
+            self.own.remove("history");
+        }
+        self.records.push_back(record);
+        if self.records.len() > SHOWN_RECORDS {
+            self.records.pop_front();
+        }
+    }
+}

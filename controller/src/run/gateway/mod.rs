@@ -1,0 +1,211 @@
+//! One gateway: what is known of it, and what is to be done when something happens. Writes its state, history and
+//! ledger; all that waits (handshakes, remedies) is left to the loop as an [`Effect`].
+//!
+//! | file | when |
+//! |---|---|
+//! | `machine` | the convergence machine is told something |
+//! | `publish` | what is stored has changed |
+//! | `told` | the observer has seen something |
+//! | `findings` | what is wrong now is asked for, or has changed |
+mod findings;
+mod machine;
+mod publish;
+mod told;
+
+pub(super) use publish::entries;
+
+use super::renewals::Renewals;
+use super::sights::Sights;
+use super::{Hub, clock};
+use crate::config;
+use crate::converge::{Acknowledgement, Event, Intent, Millis, Record, State};
+use crate::finding::{Finding, Severity};
+use crate::observe::expectations::Expectations;
+use crate::publish::build::Policy as Build;
+use crate::publish::file::FileLedger;
+use crate::publish::publisher::Publisher;
+use crate::remedy::history::History;
+use crate::remedy::state_file::StateFile;
+use crate::source::KeyFamily;
+use crate::source::inventory::Inventory;
+use certdrift_contract::{Fingerprint, UnixTime};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// So many lines of the history are shown.
+const SHOWN_RECORDS: usize = 50;
+
+/// Something for the loop to do.
+#[derive(Debug)]
+pub enum Effect {
+    /// Something else is expected from now on.
+    Expect(Arc<Expectations>),
+    /// Look at these hosts on an endpoint, until all its workers were seen.
+    Look(String, Vec<String>),
+    /// Do a remedy, and tell when it has ended.
+    Start(Intent),
+    /// End this remedy if it still runs.
+    Abandon(u64),
+}
+
+/// One gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    pub(super) config: config::Gateway,
+    pub(super) ledger_file: PathBuf,
+    pub(super) sights: Sights,
+    pub(super) publisher: Publisher,
+    pub(super) renewals: Renewals,
+    pub(super) records: VecDeque<Record>,
+    pub(super) alerts: BTreeMap<(String, String), Finding>,
+    pub(super) answers: BTreeMap<String, (bool, String)>,
+    pub(super) invalid: BTreeSet<String>,
+    pub(super) inventory: Option<Inventory>,
+    pub(super) beat: Millis,
+    machine: Option<State>,
+    state_file: StateFile,
+    history: History,
+    published: Vec<Finding>,
+    own: BTreeMap<String, Finding>,
+    expectations: Option<Arc<Expectations>>,
+    since: HashMap<String, UnixTime>,
+    families: HashMap<Fingerprint, KeyFamily>,
+    workers: BTreeMap<String, u32>,
+    told: BTreeSet<(String, String, String)>,
+    hub: Arc<Hub>,
+    tended: Millis,
+}
+
+impl Gateway {
+    /// Takes up what the last run left.
+    ///
+    /// # Errors
+    /// The directory of state cannot be had.
+    pub fn open(
+        all: &config::Config,
+        config: config::Gateway,
+        hub: Arc<Hub>,
+    ) -> Result<(Self, Vec<Effect>), Finding> {
+        let now = clock::now();
+        let directory = all.state_of(&config);
+        let state_file = StateFile::open(&directory)?;
+        let history = History::new(&directory);
+        let ledger_file = all.ledger_file(&config);
+        let build = Build {
+            gateway: config.name.clone(),
+            rules: config.rules.into(),
+            grace: i64::try_from(config.publish.grace.as_millis() / 1000).unwrap_or(i64::MAX),
+        };
+        let ledgers = if config.publish.serve {
+            hub.ledgers.clone()
+        } else {
+            crate::publish::serve::Ledgers::default()
+        };
+        let rules = super::sources::rules(&config.sources);
+        let (publisher, findings) =
+            Publisher::new(build, rules, Some(FileLedger::new(&ledger_file)), ledgers);
+        for finding in &findings {
+            crate::log::finding(&config.name, finding);
+        }
+        let (kept, damaged) = state_file.read(&config.name);
+        if let Some(finding) = &damaged {
+            crate::log::finding(&config.name, finding);
+        }
+        let machine = kept.unwrap_or_else(|| State::new(&config.name, config.policy.clone(), now));
+        let records = history.newest(SHOWN_RECORDS).map(|(records, _)| records.into()).unwrap_or_default();
+        let gone: Vec<String> = machine
+            .endpoints
+            .keys()
+            .filter(|e| !config.endpoints.iter().any(|c| c.name == **e))
+            .cloned()
+            .collect();
+        let withdrawn: Vec<String> = machine
+            .acknowledged
+            .keys()
+            .filter(|h| !config.acknowledged.iter().any(|a| a.host == **h))
+            .cloned()
+            .collect();
+        let workers = config.endpoints.iter().filter_map(|e| Some((e.name.clone(), e.workers?))).collect();
+        let mut gateway = Self {
+            ledger_file,
+            sights: Sights::default(),
+            publisher,
+            renewals: Renewals::default(),
+            records,
+            alerts: BTreeMap::new(),
+            answers: BTreeMap::new(),
+            invalid: BTreeSet::new(),
+            inventory: None,
+            beat: now,
+            machine: Some(machine),
+            state_file,
+            history,
+            published: Vec::new(),
+            own: BTreeMap::new(),
+            expectations: None,
+            since: HashMap::new(),
+            families: HashMap::new(),
+            workers,
+            told: BTreeSet::new(),
+            hub,
+            tended: now,
+            config,
+        };
+        let mut effects = gateway.event(Event::Restarted, now);
+        let policy = Box::new(gateway.config.policy.clone());
+        effects.extend(gateway.event(Event::PolicyChanged { policy }, now));
+        for endpoint in gone {
+            effects.extend(gateway.event(Event::EndpointGone { endpoint }, now));
+        }
+        for host in withdrawn {
+            effects.extend(gateway.event(Event::AcknowledgementWithdrawn { host }, now));
+        }
+        for known in gateway.config.acknowledged.clone() {
+            let config::Acknowledged { host, reason, until } = known;
+            let acknowledgement = Acknowledgement { host, reason, until: until.into() };
+            effects.extend(gateway.event(Event::Acknowledged(acknowledgement), now));
+        }
+        Ok((gateway, effects))
+    }
+
+    /// What the machine remembers.
+    pub(super) fn machine(&self) -> Option<&State> {
+        self.machine.as_ref()
+    }
+
+    /// What is stored is another; gives true when there is something to publish.
+    pub fn stored(&mut self, inventory: Inventory) {
+        self.families =
+            inventory.stored.iter().flat_map(|s| s.certificates.iter().map(|c| (c.leaf, c.family))).collect();
+        self.inventory = Some(inventory);
+    }
+
+    /// Workers of an endpoint, where known.
+    pub(super) fn workers(&self, endpoint: &str) -> Option<u32> {
+        self.workers.get(endpoint).copied()
+    }
+
+    /// Once a second.
+    pub fn tick(&mut self, now: Millis) -> Vec<Effect> {
+        self.beat = now;
+        let effects = self.event(Event::Tick, now);
+        if now.since(self.tended) >= 10_000 {
+            self.tended = now;
+            match self.publisher.tend() {
+                Some(finding) if finding.severity > Severity::Info => self.hold("ledger", finding),
+                Some(finding) => crate::log::finding(&self.config.name, &finding),
+                None => {
+                    self.own.remove("ledger");
+                }
+            }
+        }
+        effects
+    }
+}
+
+fn seconds_between(from: Millis, to: Millis) -> f64 {
+    #[allow(clippy::cast_precision_loss, reason = "milliseconds of a renewal")]
+    let millis = to.since(from).max(0) as f64;
+    millis / 1000.0
+}

@@ -1,0 +1,202 @@
+//! What is stored becomes what is expected: the ledger is published, and everybody is told what has changed.
+use super::{Effect, Gateway, seconds_between};
+use crate::converge::{Event, Millis};
+use crate::finding::{Finding, Severity};
+use crate::metrics::catalogue as metric;
+use crate::observe::expectations::Expectations;
+use crate::run::{clock, stored_at};
+use certdrift_contract::index::DEFAULT;
+use certdrift_contract::ledger::{Content, Entry};
+use certdrift_contract::{Expected, Fingerprint, Ledger};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// Of one renewal, so many hosts are followed to the wire; they share one certificate.
+const FOLLOWED_HOSTS: usize = 20;
+
+impl Gateway {
+    /// Publishes what is stored, and tells everybody what has changed.
+    pub fn publish(&mut self, now: Millis) -> Vec<Effect> {
+        let Some(inventory) = &self.inventory else { return Vec::new() };
+        let before = self.publisher.ledger().cloned();
+        let first = self.expectations.is_none();
+        let complete = inventory.complete;
+        let outcome = self.publisher.publish(inventory, clock::seconds(now));
+        let failed = outcome.findings.iter().any(|f| f.code == crate::publish::findings::NOT_WRITTEN.code);
+        let result = match (failed, outcome.changed) {
+            (true, _) => "failed",
+            (false, true) => "written",
+            (false, false) => "unchanged",
+        };
+        self.hub.store().add(&metric::PUBLISHES, &[&self.config.name, result], 1);
+        self.published = outcome.findings;
+        self.tell_new_findings();
+        let Some(ledger) = self.publisher.ledger().cloned() else { return Vec::new() };
+        // A directory that is not mounted yet gives an empty ledger, which is not the first complete one.
+        if complete || before.as_ref().is_some_and(|before| !entries(before).is_empty()) {
+            self.hub.ready(&self.config.name);
+        }
+        let invalid = invalid_hosts(&ledger, &self.findings_of_storage());
+        let mut effects = Vec::new();
+        if outcome.changed || first {
+            let (changed, removed) = difference(before.as_ref(), &ledger);
+            let before_index = self.expectations.as_deref();
+            match Expectations::new(ledger.clone(), Vec::new(), self.families.clone(), before_index) {
+                Ok(new) => {
+                    self.sights.hosts(new.hosts.iter().map(AsRef::as_ref), &changed);
+                    let new = Arc::new(new);
+                    self.expectations = Some(Arc::clone(&new));
+                    effects.push(Effect::Expect(new));
+                }
+                Err(error) => {
+                    let why = error.to_string();
+                    tracing::error!(
+                        gateway = self.config.name,
+                        why,
+                        "the ledger contradicts itself; this is a bug of certdrift"
+                    );
+                    return effects;
+                }
+            }
+            let all = entries(&ledger)
+                .iter()
+                .flat_map(|e| e.hosts.iter().map(|h| (h.as_str().to_owned(), e.since)));
+            self.since = all.collect();
+            tracing::info!(
+                gateway = self.config.name,
+                revision = ledger.revision.0,
+                hosts = entries(&ledger).iter().map(|e| e.hosts.len()).sum::<usize>(),
+                changed = changed.len(),
+                "ledger published"
+            );
+            if let Some(before) = &before {
+                self.renewals_of(before, &ledger, now);
+            }
+            self.invalid = invalid.iter().cloned().collect();
+            let revision = ledger.revision.0;
+            effects.extend(self.event(Event::Published { revision, changed, removed, invalid }, now));
+        } else if self.invalid != invalid.iter().cloned().collect() {
+            self.invalid = invalid.iter().cloned().collect();
+            let revision = ledger.revision.0;
+            let event = Event::Published { revision, changed: Vec::new(), removed: Vec::new(), invalid };
+            effects.extend(self.event(event, now));
+        }
+        effects
+    }
+
+    fn renewals_of(&mut self, before: &Ledger, after: &Ledger, now: Millis) {
+        let old: HashMap<&str, &[Expected]> =
+            entries(before).iter().map(|e| (e.source.as_str(), e.current.as_slice())).collect();
+        let endpoints: Vec<&str> =
+            self.config.endpoints.iter().filter(|e| !e.edge).map(|e| e.name.as_str()).collect();
+        for entry in entries(after) {
+            if old.get(entry.source.as_str()).is_some_and(|current| *current == entry.current.as_slice()) {
+                continue;
+            }
+            let stored = stored_at::of(&entry.source, now);
+            let took = seconds_between(stored, now);
+            self.hub.store().observe(&metric::HOP, &[&self.config.name, "published"], took);
+            let hosts = entry.hosts.iter().take(FOLLOWED_HOSTS);
+            let places =
+                hosts.flat_map(|h| endpoints.iter().map(move |e| ((*e).to_owned(), h.as_str().to_owned())));
+            self.renewals.begin(&entry.source, stored, now, places.collect());
+        }
+        let sources: BTreeSet<&str> = entries(after).iter().map(|e| e.source.as_str()).collect();
+        self.renewals.keep(|source| sources.contains(source), |_, _| true);
+    }
+}
+
+pub(in crate::run) fn entries(ledger: &Ledger) -> &[Entry] {
+    match &ledger.content {
+        Content::Entries(entries) => entries,
+        Content::Parts(_) => &[],
+    }
+}
+
+/// Hosts whose expectation is new or another, and hosts that are no longer listed.
+fn difference(before: Option<&Ledger>, after: &Ledger) -> (Vec<String>, Vec<String>) {
+    let hosts = |ledger: &'_ Ledger| -> BTreeMap<String, Vec<Fingerprint>> {
+        let listed = entries(ledger).iter().flat_map(|e| {
+            let current: Vec<Fingerprint> = e.current.iter().map(|c| c.sha256).collect();
+            e.hosts.iter().map(move |h| (h.as_str().to_owned(), current.clone()))
+        });
+        let default =
+            ledger.default.iter().map(|d| (DEFAULT.to_owned(), d.current.iter().map(|c| c.sha256).collect()));
+        listed.chain(default).collect()
+    };
+    let (old, new) = (before.map(hosts).unwrap_or_default(), hosts(after));
+    let changed =
+        new.iter().filter(|(host, current)| old.get(*host) != Some(current)).map(|(h, _)| h.clone());
+    let removed = old.keys().filter(|host| !new.contains_key(*host)).cloned();
+    (changed.collect(), removed.collect())
+}
+
+/// Hosts of entries whose source holds something worse now, so that the expectation was kept.
+fn invalid_hosts(ledger: &Ledger, findings: &[Finding]) -> Vec<String> {
+    let bad: Vec<&str> =
+        findings.iter().filter(|f| f.severity == Severity::Error).map(|f| f.object.as_str()).collect();
+    let is_bad = |source: &str| {
+        bad.iter().any(|object| {
+            object.strip_prefix(source).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '.']))
+        })
+    };
+    let listed = entries(ledger).iter().filter(|e| is_bad(&e.source)).flat_map(|e| &e.hosts);
+    let mut all: Vec<String> = listed.map(|h| h.as_str().to_owned()).collect();
+    all.sort();
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use certdrift_contract::{Revision, Rules, UnixTime};
+
+    fn ledger(entries: &[(&str, &str, &str)]) -> Ledger {
+        let entry = |(source, host, leaf): &(&str, &str, &str)| Entry {
+            source: (*source).to_owned(),
+            hosts: vec![host.parse().unwrap()],
+            since: UnixTime::from_seconds(0),
+            current: vec![Expected {
+                sha256: Fingerprint::of(leaf.as_bytes()),
+                chain: Vec::new(),
+                not_after: UnixTime::from_seconds(0),
+            }],
+            incoming: Vec::new(),
+            retiring: Vec::new(),
+        };
+        Ledger {
+            gateway: "g".into(),
+            rules: Rules::Kong,
+            revision: Revision(1),
+            published_at: UnixTime::from_seconds(0),
+            content: Content::Entries(entries.iter().map(entry).collect()),
+            default: None,
+        }
+    }
+
+    #[test]
+    fn a_host_has_changed_when_its_certificate_has() {
+        let before = ledger(&[
+            ("file:a", "a.example", "1"),
+            ("file:b", "b.example", "1"),
+            ("file:c", "c.example", "1"),
+        ]);
+        let after = ledger(&[
+            ("file:a", "a.example", "1"),
+            ("file:b", "b.example", "2"),
+            ("file:d", "d.example", "1"),
+        ]);
+        let (changed, removed) = difference(Some(&before), &after);
+        assert_eq!(changed, ["b.example", "d.example"]);
+        assert_eq!(removed, ["c.example"]);
+    }
+
+    #[test]
+    fn a_bad_file_makes_the_hosts_of_its_own_source_invalid_and_no_others() {
+        let ledger = ledger(&[("file:/t/demo", "a.example", "1"), ("file:/t/demo2", "b.example", "1")]);
+        let finding = |object: &str| crate::source::findings::TORN.on(object, "");
+        assert_eq!(invalid_hosts(&ledger, &[finding("file:/t/demo/fullchain.pem")]), ["a.example"]);
+        assert_eq!(invalid_hosts(&ledger, &[finding("file:/t/demo2.pem")]), ["b.example"]);
+        assert!(invalid_hosts(&ledger, &[finding("file:/t/other.pem")]).is_empty());
+    }
+}

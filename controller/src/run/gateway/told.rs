@@ -1,0 +1,109 @@
+//! What the observer tells: of endpoints, of hosts, and of where it learns it from.
+use super::{Effect, Gateway, seconds_between};
+use crate::converge::{Event, Millis, Observed, Sight};
+use crate::metrics::catalogue as metric;
+use crate::observe::Outcome;
+use crate::observe::judge::Judged;
+use crate::observe::watch::Seen;
+
+impl Gateway {
+    /// What the observer tells.
+    pub fn told(&mut self, seen: Seen, now: Millis) -> Vec<Effect> {
+        match seen {
+            Seen::Judged(judged) => self.judged(&judged, now),
+            Seen::Up { endpoint, edge, workers, started } => {
+                if self
+                    .answers
+                    .insert(endpoint.clone(), (true, String::new()))
+                    .is_none_or(|(answered, _)| !answered)
+                {
+                    tracing::info!(gateway = self.config.name, endpoint, "the endpoint answers");
+                }
+                match workers {
+                    Some(workers) => self.workers.insert(endpoint.clone(), workers),
+                    None => self.workers.remove(&endpoint),
+                };
+                let started = started.map(Millis::from);
+                self.event(Event::EndpointUp { endpoint, edge, workers, started }, now)
+            }
+            Seen::Unreachable { endpoint, why } => {
+                tracing::warn!(gateway = self.config.name, endpoint, why, "nobody answers at the endpoint");
+                self.answers.insert(endpoint.clone(), (false, why));
+                self.event(Event::EndpointUnreachable { endpoint }, now)
+            }
+            Seen::Proven { endpoint, host, proof, workers, settled, revision } => {
+                let current = self.expectations.as_ref().is_some_and(|e| e.revision.0 == revision);
+                if current {
+                    self.sights.proven(&endpoint, &host, proof, &workers, settled);
+                    if settled {
+                        self.renewed(&endpoint, &host, now);
+                    }
+                }
+                Vec::new()
+            }
+            Seen::Source { endpoint, what, finding } => {
+                let key = format!("{what} of {endpoint}");
+                match finding {
+                    Some(finding) => self.hold(&key, finding),
+                    None => drop(self.own.remove(&key)),
+                }
+                Vec::new()
+            }
+        }
+    }
+
+    fn judged(&mut self, judged: &Judged, now: Millis) -> Vec<Effect> {
+        let observation = &judged.observation;
+        let (outcome, served) = match &observation.outcome {
+            Outcome::Served { leaf, .. } => ("served", Some(*leaf)),
+            Outcome::Unreachable { .. } => ("unreachable", None),
+            Outcome::Unobservable { .. } | Outcome::FamilyNotServed { .. } => ("unobservable", None),
+        };
+        let labels = [self.config.name.as_str(), observation.evidence.as_str(), outcome];
+        self.hub.store().add(&metric::OBSERVATIONS, &labels, 1);
+        tracing::debug!(
+            gateway = self.config.name,
+            endpoint = observation.endpoint,
+            host = observation.host,
+            worker = observation.worker,
+            evidence = observation.evidence.as_str(),
+            verdict = judged.verdict.as_str(),
+            "seen"
+        );
+        // One that was judged by an older ledger is on its way still; its host is looked at again.
+        if self.expectations.as_ref().is_some_and(|e| e.revision == judged.revision) {
+            self.sights.saw(judged);
+        }
+        if served.is_none() {
+            return Vec::new();
+        }
+        let observed = Observed {
+            endpoint: observation.endpoint.clone(),
+            host: observation.host.clone(),
+            worker: observation.worker.clone(),
+            evidence: observation.evidence,
+            sight: Sight::from(judged.verdict),
+            began: Millis::from(observation.began),
+            revision: judged.revision.0,
+            expected_since: self.since.get(&observation.host).copied().map(Millis::from),
+            served,
+            expected: judged.expected.clone(),
+        };
+        self.event(Event::Observed(observed), now)
+    }
+
+    /// A host is proven on an endpoint: a renewal may have come to its end.
+    fn renewed(&mut self, endpoint: &str, host: &str, now: Millis) {
+        for ended in self.renewals.proven(endpoint, host, now) {
+            let took = seconds_between(ended.stored, ended.served);
+            self.hub.store().observe(&metric::HOP, &[&self.config.name, "served"], took);
+            tracing::info!(
+                gateway = self.config.name,
+                source = ended.source,
+                published_after = seconds_between(ended.stored, ended.published),
+                served_after = took,
+                "renewal proven on the wire"
+            );
+        }
+    }
+}
