@@ -1,13 +1,20 @@
 //! The filter as it ships never traps and never refuses its configuration, whatever a host does to it: every host call
 //! × every status, each single call of a scenario × every status, and random histories with faults.
 //!
-//! `CERTDRIFT_LONG=1` makes the random histories 1,000,000; `CERTDRIFT_SEED=n` runs the one of that number alone.
+//! `CERTDRIFT_LONG=1` makes the random histories 1,000,000; `CERTDRIFT_SEED=n` runs the one of that number alone,
+//! `CERTDRIFT_SEED=n..` all from that one on: where a long run was stopped, it goes on.
 mod dice;
 mod random;
 mod scenario;
 
 use certdrift_tests::host::{Fault, FaultPlan, HostCall, Profile, Wasm, Worker, status};
 use scenario::{scenario, short};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// A long run says where it is after so many histories.
+const TOLD_EVERY: u64 = 10_000;
+/// The histories under way when it does: those before are all over.
+const MARGIN: u64 = 256;
 
 /// What went wrong, if anything.
 fn verdict(worker: &Worker) -> Option<String> {
@@ -127,19 +134,32 @@ fn every_host_call_may_give_nothing_or_nonsense() {
 #[test]
 fn random_histories_with_faults() {
     let wasm = Wasm::certdrift();
-    if let Some(seed) = std::env::var("CERTDRIFT_SEED").ok().and_then(|seed| seed.parse().ok()) {
+    let named = std::env::var("CERTDRIFT_SEED").unwrap_or_default();
+    if let Ok(seed) = named.parse() {
         assert_eq!(random::history(&wasm, seed), None);
         return;
     }
+    let from = named.strip_suffix("..").map_or(0, |from| from.parse().expect("CERTDRIFT_SEED=n or n.."));
     let histories = if std::env::var_os("CERTDRIFT_LONG").is_some() { 1_000_000 } else { 20_000 };
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let (next, wrong) = (AtomicU64::new(from), AtomicBool::new(false));
     std::thread::scope(|scope| {
-        for thread in 0..threads {
-            let wasm = wasm.clone();
-            scope.spawn(move || {
-                for seed in (thread..histories).step_by(usize::try_from(threads).unwrap()) {
-                    let wrong = random::history(&wasm, seed);
-                    assert_eq!(wrong, None, "CERTDRIFT_SEED={seed} shows it again");
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while !wrong.load(Ordering::Relaxed) {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= histories {
+                        return;
+                    }
+                    if seed % TOLD_EVERY == 0 && seed > from {
+                        eprintln!(
+                            "{seed} histories, no trap; CERTDRIFT_SEED={}.. goes on from here",
+                            seed - MARGIN
+                        );
+                    }
+                    let trap = random::history(&wasm, seed);
+                    wrong.fetch_or(trap.is_some(), Ordering::Relaxed);
+                    assert_eq!(trap, None, "CERTDRIFT_SEED={seed} shows it again");
                 }
             });
         }

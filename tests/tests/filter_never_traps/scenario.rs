@@ -49,6 +49,10 @@ pub(crate) static PARTS: LazyLock<Served> = LazyLock::new(|| {
     Served::in_parts("/ledger/kong", ledger(START + 10, entries), 4)
 });
 
+/// Ledgers that are refused: one that is older, one that is far ahead of the clock.
+static OLDER: LazyLock<Vec<u8>> = LazyLock::new(|| ledger(START - 5, fleet(2)).to_bytes());
+static AHEAD: LazyLock<Vec<u8>> = LazyLock::new(|| ledger(START + 200_000, fleet(2)).to_bytes());
+
 /// Every way a call can end, in turn.
 pub(crate) fn answers() -> impl FnMut(&Call) -> Answer {
     let mut n = 0;
@@ -69,8 +73,8 @@ pub(crate) fn answers() -> impl FnMut(&Call) -> Answer {
             11 => Answer::response(200, &[("content-length", "99")], "short"),
             12 => Answer::not_modified(),
             13 => Answer::raw(Vec::new(), Ok(b"body".to_vec())),
-            14 => Answer::document(ledger(START - 5, fleet(2)).to_bytes(), "\"old\""),
-            15 => Answer::document(ledger(START + 200_000, fleet(2)).to_bytes(), "\"ahead\""),
+            14 => Answer::document(OLDER.clone(), "\"old\""),
+            15 => Answer::document(AHEAD.clone(), "\"ahead\""),
             16.. => PARTS.answer(call).after(Duration::from_millis(200)),
             _ => WHOLE.answer(call),
         }
