@@ -9,6 +9,12 @@ use crate::ledger::{Content, Entry, Expectation, Ledger, Part, PartRef};
 use crate::verdict::{Expecting, Known};
 use crate::{Fingerprint, Revision, Rules, UnixTime};
 
+mod slab;
+mod table;
+
+use slab::Slab;
+use table::{Table, hash};
+
 /// How the gateway's default certificate is called where hosts are listed.
 pub const DEFAULT: &str = "default";
 
@@ -97,7 +103,7 @@ impl<S: Default> Index<S> {
                 (refs, parts)
             }
         };
-        let mut leaving = vec![false; self.slots.0.len()];
+        let mut leaving = vec![false; self.slots.places()];
         for (_, slots) in self.filled.iter().filter(|(name, _)| !same(&self.parts, &refs, name)) {
             for slot in slots {
                 if let Some(leaves) = leaving.get_mut(*slot) {
@@ -367,55 +373,6 @@ fn shell_sort<T>(items: &mut [T], after: &dyn Fn(&T, &T) -> bool) {
     }
 }
 
-/// Values at places that stay the same while others come and go.
-#[derive(Debug)]
-struct Slab<T>(Vec<Option<T>>, Vec<usize>);
-
-impl<T> Default for Slab<T> {
-    fn default() -> Self {
-        Self(Vec::new(), Vec::new())
-    }
-}
-
-impl<T> Slab<T> {
-    fn put(&mut self, value: T) -> usize {
-        match self.1.pop().and_then(|at| Some((at, self.0.get_mut(at)?))) {
-            Some((at, free)) => {
-                *free = Some(value);
-                at
-            }
-            None => {
-                self.0.push(Some(value));
-                self.0.len().saturating_sub(1)
-            }
-        }
-    }
-
-    fn take(&mut self, at: usize) -> Option<T> {
-        let value = self.0.get_mut(at)?.take();
-        if value.is_some() {
-            self.1.push(at);
-        }
-        value
-    }
-
-    fn len(&self) -> usize {
-        self.0.len().saturating_sub(self.1.len())
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &T> {
-        self.0.iter().flatten()
-    }
-
-    fn get(&self, at: usize) -> Option<&T> {
-        self.0.get(at)?.as_ref()
-    }
-
-    fn get_mut(&mut self, at: usize) -> Option<&mut T> {
-        self.0.get_mut(at)?.as_mut()
-    }
-}
-
 fn at(what: String) -> ParseError {
     ParseError::at(String::new(), 0, what)
 }
@@ -429,90 +386,4 @@ fn same(old: &[PartRef], new: &[PartRef], name: &str) -> bool {
 fn fingerprints(expecting: Expecting<'_>) -> impl Iterator<Item = &Fingerprint> {
     let expected = expecting.current.iter().chain(expecting.incoming).map(|e| &e.sha256);
     expected.chain(expecting.retiring.iter().map(|r| &r.sha256))
-}
-
-/// Finds places by hash: open addressing, half of it free. The caller compares. One piece of code for all keys,
-/// where the standard library's map would be compiled for each.
-#[derive(Debug, Default)]
-struct Table {
-    /// A place + 2, or one of the two below; their number is a power of two.
-    cells: Vec<u32>,
-    /// Cells that are not free.
-    used: usize,
-}
-
-const FREE: u32 = 0;
-const GONE: u32 = 1;
-
-impl Table {
-    fn find(&self, hash: u32, is: &mut dyn FnMut(usize) -> bool) -> Option<usize> {
-        for cell in self.probe(hash) {
-            match self.cells.get(cell).copied() {
-                None | Some(FREE) => return None,
-                Some(GONE) => {}
-                Some(place) => {
-                    let place = (place as usize).saturating_sub(2);
-                    if is(place) {
-                        return Some(place);
-                    }
-                }
-            }
-        }
-        None
-    }
-
-    /// Puts in a place that is not in yet. `rehash` gives the hash of what is at a place.
-    fn put(&mut self, hash: u32, place: usize, rehash: &dyn Fn(usize) -> u32) {
-        if self.used.saturating_mul(2) >= self.cells.len() {
-            let places: Vec<u32> = self.cells.iter().copied().filter(|cell| *cell > GONE).collect();
-            let size = places.len().saturating_add(4).saturating_mul(4).next_power_of_two();
-            self.cells = vec![FREE; size];
-            self.used = 0;
-            for place in places {
-                self.set(rehash((place as usize).saturating_sub(2)), place);
-            }
-        }
-        self.set(hash, u32::try_from(place).unwrap_or(u32::MAX).saturating_add(2));
-    }
-
-    fn set(&mut self, hash: u32, value: u32) {
-        for cell in self.probe(hash) {
-            if let Some(cell) = self.cells.get_mut(cell)
-                && *cell == FREE
-            {
-                *cell = value;
-                self.used = self.used.saturating_add(1);
-                return;
-            }
-        }
-    }
-
-    fn take(&mut self, hash: u32, place: usize) {
-        let value = u32::try_from(place).unwrap_or(u32::MAX).saturating_add(2);
-        for cell in self.probe(hash) {
-            match self.cells.get_mut(cell) {
-                None => return,
-                Some(cell) if *cell == FREE => return,
-                Some(cell) if *cell == value => {
-                    *cell = GONE;
-                    return;
-                }
-                Some(_) => {}
-            }
-        }
-    }
-
-    /// The cells a hash may be in, in their order.
-    fn probe(&self, hash: u32) -> impl Iterator<Item = usize> + use<> {
-        let mask = self.cells.len().wrapping_sub(1);
-        (0..self.cells.len()).map(move |step| (hash as usize).wrapping_add(step) & mask)
-    }
-}
-
-/// FNV-1a, its high bits folded in. The keys come from the ledger and strangers' names are only looked up, so nobody
-/// can make a table slow; and it is short.
-fn hash(bytes: &[u8]) -> u32 {
-    let hash =
-        bytes.iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
-    hash ^ (hash >> 15)
 }

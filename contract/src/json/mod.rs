@@ -1,7 +1,12 @@
 //! A bounded pull parser for JSON (RFC 8259): no tree, no float, no recursion beyond a stated depth, and an error
 //! that names the place. Why not serde_json in the filter: docs/adr/0002-pull-parser.md.
 use std::borrow::Cow;
-use std::fmt;
+
+mod error;
+mod escape;
+
+pub use error::{Details, ParseError};
+use escape::unescape;
 
 /// How much of foreign bytes is taken.
 #[derive(Clone, Copy, Debug)]
@@ -19,59 +24,6 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self { bytes: 4 << 20, depth: 16, items: 50_000, string: 4_096 }
-    }
-}
-
-/// What is wrong in a document, and where; see [`Details`]. Boxed: a result that is passed on at a hundred places is
-/// one word, and the filter some KB smaller.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ParseError(Box<Details>);
-
-/// What a [`ParseError`] holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Details {
-    /// The path of the value, `entries[3].current[0].sha256`; empty for the document itself.
-    pub place: String,
-    /// Offset in bytes from the document's beginning.
-    pub offset: usize,
-    /// In words.
-    pub what: Cow<'static, str>,
-}
-
-impl fmt::Display for ParseError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.place.is_empty() {
-            write!(f, "{} ", self.place)?;
-        }
-        write!(f, "(byte {}): {}", self.offset, self.what)
-    }
-}
-
-impl std::error::Error for ParseError {}
-
-impl std::ops::Deref for ParseError {
-    type Target = Details;
-    fn deref(&self) -> &Details {
-        &self.0
-    }
-}
-
-impl ParseError {
-    /// An error about a place that is known by other means than reading.
-    #[must_use]
-    pub fn at(place: String, offset: usize, what: impl Into<Cow<'static, str>>) -> Self {
-        Self(Box::new(Details { place, offset, what: what.into() }))
-    }
-
-    /// The same error, seen from the object or array that `step` leads out of.
-    #[must_use]
-    fn within(mut self, step: &str) -> Self {
-        // A path deeper than any limit allows does not come; a key may be long, so it is cut.
-        let step = step.get(..64).unwrap_or(step);
-        let dot = if self.place.is_empty() || self.place.starts_with('[') { "" } else { "." };
-        self.0.place.insert_str(0, dot);
-        self.0.place.insert_str(0, step);
-        self
     }
 }
 
@@ -219,28 +171,7 @@ impl<'a> Reader<'a> {
             return Ok(Cow::Borrowed(raw));
         }
         let start = self.at.saturating_sub(raw.len()).saturating_sub(1);
-        let mut out = String::with_capacity(raw.len());
-        let mut rest = raw;
-        while let Some((plain, escape)) = rest.split_once('\\') {
-            out.push_str(plain);
-            let at = start.saturating_add(raw.len().saturating_sub(escape.len()));
-            let broken = || ParseError::at(String::new(), at, "no such escape");
-            let mut chars = escape.chars();
-            let character = match chars.next() {
-                Some('b') => '\u{8}',
-                Some('f') => '\u{c}',
-                Some('n') => '\n',
-                Some('r') => '\r',
-                Some('t') => '\t',
-                Some('u') => unicode(&mut chars).ok_or_else(broken)?,
-                Some(c @ ('"' | '\\' | '/')) => c,
-                _ => return Err(broken()),
-            };
-            out.push(character);
-            rest = chars.as_str();
-        }
-        out.push_str(rest);
-        Ok(Cow::Owned(out))
+        unescape(raw, start).map(Cow::Owned)
     }
 
     /// Reads a whole number that is not negative.
@@ -423,29 +354,4 @@ impl<'a> Reader<'a> {
         self.depth = self.depth.saturating_sub(1);
         Ok(())
     }
-}
-
-/// Reads `XXXX`, or `XXXX\uXXXX` for a surrogate pair.
-fn unicode(chars: &mut std::str::Chars<'_>) -> Option<char> {
-    let first = code_unit(chars)?;
-    if !(0xD800..0xDC00).contains(&first) {
-        return char::from_u32(first);
-    }
-    if chars.next() != Some('\\') || chars.next() != Some('u') {
-        return None;
-    }
-    let second = code_unit(chars)?;
-    if !(0xDC00..0xE000).contains(&second) {
-        return None;
-    }
-    // RFC 8259 section 7: 0x10000 plus ten bits of each.
-    char::from_u32(0x1_0000_u32.wrapping_add((first & 0x3FF) << 10).wrapping_add(second & 0x3FF))
-}
-
-fn code_unit(chars: &mut std::str::Chars<'_>) -> Option<u32> {
-    let mut value = 0;
-    for _ in 0..4 {
-        value = (value << 4) | chars.next()?.to_digit(16)?;
-    }
-    Some(value)
 }
