@@ -14,12 +14,15 @@
 
 pub mod binding;
 pub mod cli;
+pub mod cluster;
 pub mod config;
 #[deny(clippy::disallowed_methods)]
 pub mod converge;
 #[deny(clippy::disallowed_methods)]
 pub mod diagnose;
 pub mod finding;
+#[deny(clippy::disallowed_methods)]
+pub mod issuance;
 pub mod log;
 pub mod metrics;
 pub mod observe;

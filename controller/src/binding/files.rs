@@ -36,7 +36,7 @@ pub fn bind(inventory: &Inventory, rules: &Rules, previous: Option<&Ledger>, now
         let is_default = rules.default.as_ref() == Some(&stored.source);
         if is_default {
             let (source, certificates) = (stored.source.clone(), stored.certificates.clone());
-            out.default = Some(Bound { source, hosts: Vec::new(), certificates });
+            out.default = Some(Bound { source, hosts: Vec::new(), certificates, incoming: Vec::new() });
         }
         let hosts = match rules.hosts.get(&stored.source) {
             Some(listed) => listed.clone(),
@@ -80,7 +80,7 @@ pub fn bind(inventory: &Inventory, rules: &Rules, previous: Option<&Ledger>, now
         won.dedup();
         if !won.is_empty() {
             let (source, certificates) = (stored.source.clone(), stored.certificates.clone());
-            out.entries.push(Bound { source, hosts: won, certificates });
+            out.entries.push(Bound { source, hosts: won, certificates, incoming: Vec::new() });
         }
     }
     for ((loser, winner), hosts) in shadowed {

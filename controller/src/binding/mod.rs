@@ -1,5 +1,18 @@
 //! Which hosts of a gateway a stored certificate answers for.
+//!
+//! ```text
+//! files ──────────────────────────────────────────────────────────┐
+//! kong_ingress, gateway_api (strong) ┐                             ├─> Binding
+//! annotation, any (weak) ────────────┴─> claims, settled ─> cluster┘
+//! ```
+pub mod annotation;
+pub mod claims;
+pub mod cluster;
 pub mod files;
+pub mod findings;
+pub mod gateway_api;
+pub mod kong_ingress;
+pub mod sight;
 
 use crate::finding::Finding;
 use crate::source::Certificate;
@@ -30,4 +43,6 @@ pub struct Bound {
     pub hosts: Vec<HostPattern>,
     /// Sorted by fingerprint; two for a pair.
     pub certificates: Vec<Certificate>,
+    /// Issued and on their way into the source.
+    pub incoming: Vec<Certificate>,
 }

@@ -6,6 +6,7 @@
 use super::findings as kinds;
 use crate::binding::{Binding, Bound};
 use crate::finding::Finding;
+use crate::source::Certificate;
 use certdrift_contract::ledger::{Content, Entry, Expectation, Expected, MAX_AHEAD, MAX_RETIRING, Retiring};
 use certdrift_contract::{HostPattern, Ledger, Revision, Rules, UnixTime};
 use std::cmp::Reverse;
@@ -113,7 +114,7 @@ impl<'a> Before<'a> {
 
     fn entry(&self, bound: &Bound, partly_held: bool, until: UnixTime, now: UnixTime) -> Entry {
         let old = self.entries.get(bound.source.as_str()).copied();
-        let mut current = expected(bound);
+        let mut current = expected(&bound.certificates);
         let mut since = now;
         if let Some(old) = old {
             // One of a pair cannot be read since the start: if the other is as it was, so is the pair.
@@ -139,28 +140,35 @@ impl<'a> Before<'a> {
             source: bound.source.clone(),
             hosts: bound.hosts.clone(),
             since,
+            incoming: incoming(bound, &current),
             current,
-            incoming: Vec::new(),
             retiring,
         }
     }
 
     fn default(&self, bound: &Bound, until: UnixTime) -> Expectation {
-        let current = expected(bound);
+        let current = expected(&bound.certificates);
         let old = self.default.map(|d| (d.current.as_slice(), d.retiring.as_slice()));
         let retiring = retire(old.into_iter(), &current, until);
-        Expectation { source: bound.source.clone(), current, incoming: Vec::new(), retiring }
+        let incoming = incoming(bound, &current);
+        Expectation { source: bound.source.clone(), current, incoming, retiring }
     }
 }
 
-fn expected(bound: &Bound) -> Vec<Expected> {
-    let mut all: Vec<Expected> = bound
-        .certificates
+fn expected(certificates: &[Certificate]) -> Vec<Expected> {
+    let mut all: Vec<Expected> = certificates
         .iter()
         .map(|c| Expected { sha256: c.leaf, chain: c.chain.clone(), not_after: c.not_after })
         .collect();
     all.sort_by_key(|e| e.sha256);
     all.dedup_by_key(|e| e.sha256);
+    all
+}
+
+/// What is on its way, and not there yet.
+fn incoming(bound: &Bound, current: &[Expected]) -> Vec<Expected> {
+    let mut all = expected(&bound.incoming);
+    all.retain(|e| current.iter().all(|c| c.sha256 != e.sha256));
     all
 }
 

@@ -8,6 +8,7 @@ pub mod directory;
 pub mod findings;
 pub mod inventory;
 pub mod key;
+pub mod kubernetes;
 pub mod layout;
 #[cfg(test)]
 pub(crate) mod made;

@@ -25,6 +25,7 @@ fn bound(source: &str, hosts: &[&str], labels: &[&str]) -> Bound {
     Bound {
         source: source.into(),
         hosts: hosts.iter().map(|h| h.parse().unwrap()).collect(),
+        incoming: Vec::new(),
         certificates: labels.iter().zip(families).map(|(label, family)| certificate(label, family)).collect(),
     }
 }

@@ -1,0 +1,12 @@
+//! The API server's objects, reduced to the fields that are used.
+//!
+//! Each type is read from the API's own JSON and keeps nothing else of it: unknown fields are passed over, annotations
+//! are kept only where somebody asks for them, so that ten thousand objects cost little and a newer API is no error.
+pub mod cert_manager;
+pub mod gateway;
+pub mod ingress;
+pub mod object;
+pub mod selector;
+pub mod watch;
+
+pub use object::{Condition, Meta, ObjectName};
