@@ -174,9 +174,12 @@ fn restarted(state: &mut State, out: &mut Vec<Action>) {
     let age = state.clock.age();
     decide::end_remedy(state, &End::Interrupted, out);
     state.round = age;
+    let until = age.plus(state.policy.prove_within.as_millis());
     for endpoint in state.endpoints.values_mut() {
         endpoint.status = Status::Unreachable;
         for drift in endpoint.drifts.values_mut() {
+            // What was seen before is forgotten, so the proof of a remedy has its whole time again.
+            drift.proving = drift.proving.map(|proving| Proving { until, ..proving });
             drift.seen = Seen::default();
             drift.alert = None;
             drift.next_probe = age;

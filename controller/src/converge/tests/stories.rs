@@ -261,6 +261,25 @@ fn a_remedy_interrupted_by_a_crash_is_told_and_not_repeated_before_the_wire_is_s
 }
 
 #[test]
+fn after_a_restart_the_wire_has_its_whole_time_again_before_the_next_remedy() {
+    let mut run = Run::new(healing());
+    let id = run.drift_until_remedy();
+    run.end(id, true);
+    let whole = run.state().policy.prove_within.as_millis();
+    let nearly = u32::try_from(whole / 1_000).expect("seconds") - 1;
+    run.pass(nearly);
+    run.tell(&Event::Restarted);
+    run.up("a");
+    let told = run.pass(nearly);
+    assert!(
+        run.state().drifts().all(|(.., drift)| drift.proving.is_some()),
+        "it is still waited for: {told:?}"
+    );
+    run.pass(2);
+    assert!(run.state().drifts().all(|(.., drift)| drift.proving.is_none()));
+}
+
+#[test]
 fn a_remedy_that_tells_nothing_is_abandoned_in_time() {
     let mut run = Run::new(healing());
     run.drift_until_remedy();
