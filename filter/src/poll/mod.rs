@@ -241,13 +241,8 @@ impl Poller {
         };
         let etag =
             self.memory.get(location).map(|m| m.etag.as_str()).filter(|etag| conditional && !etag.is_empty());
-        let mut headers = vec![
-            (":method", "GET"),
-            (":path", path),
-            (":authority", &place.authority),
-            ("accept", "application/json"),
-            ("user-agent", concat!("certdrift-filter/", env!("CARGO_PKG_VERSION"))),
-        ];
+        // No header that is not needed: ngx_wasm_module copies each into a pool that lives as long as the worker.
+        let mut headers = vec![(":method", "GET"), (":path", path), (":authority", &place.authority)];
         headers.extend(etag.map(|etag| ("if-none-match", etag)));
         if !place.token.is_empty() {
             headers.push((TOKEN_HEADER, &place.token));
