@@ -111,9 +111,9 @@ fn bind(things: &[Thing], missing: &BTreeSet<Secret>) -> (Settled, Vec<Finding>)
             names: Vec::new(),
         })
         .collect();
-    let classes: [GatewayClass; 1] =
-        [serde_json::from_value(json!({"metadata": {"name": "kong"}, "spec": {"controllerName": "c"}}))
-            .unwrap()];
+    let class: GatewayClass =
+        serde_json::from_value(json!({"metadata": {"name": "kong"}, "spec": {"controllerName": "c"}}))
+            .unwrap();
     let look = |name: &ObjectName| {
         let index = name.name.strip_prefix('s').and_then(|n| n.parse().ok());
         match index {
@@ -121,10 +121,16 @@ fn bind(things: &[Thing], missing: &BTreeSet<Secret>) -> (Settled, Vec<Finding>)
             _ => Sight::There,
         }
     };
-    let objects = Objects { gateways: &gateways, classes: &classes, ..Objects::default() };
+    let objects =
+        Objects { gateways: &gateways.iter().collect::<Vec<_>>(), classes: &[&class], ..Objects::default() };
     let rules = gateway_api::Rules { controller: "c".into(), ..Default::default() };
     let all = [
-        kong_ingress::claims(&ingresses, &[], &kong_ingress::Rules::default(), &look),
+        kong_ingress::claims(
+            &ingresses.iter().collect::<Vec<_>>(),
+            &[],
+            &kong_ingress::Rules::default(),
+            &look,
+        ),
         gateway_api::claims(&objects, &rules, &look),
         annotation::claims(&claimants, Extent::Annotation, &|_, _| false),
     ];

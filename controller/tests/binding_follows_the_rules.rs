@@ -56,6 +56,10 @@ fn of<T: for<'a> Deserialize<'a>>(objects: &[Value], kind: &str) -> Vec<T> {
     of_kind.map(|o| serde_json::from_str(&o.to_string()).unwrap_or_else(|e| panic!("{o}: {e}"))).collect()
 }
 
+fn refs<T>(all: &[T]) -> Vec<&T> {
+    all.iter().collect()
+}
+
 struct Outcome {
     settled: Settled,
     findings: Vec<Finding>,
@@ -77,12 +81,12 @@ fn bind(case: &Case, objects: &[Value], kong: bool) -> Outcome {
     let (grants, spaces) =
         (of::<ReferenceGrant>(objects, "ReferenceGrant"), of::<Namespace>(objects, "Namespace"));
     let api = Objects {
-        gateways: &gateways,
-        classes: &classes,
-        sets: &sets,
-        routes: &routes,
-        grants: &grants,
-        namespaces: &spaces,
+        gateways: &refs(&gateways),
+        classes: &refs(&classes),
+        sets: &refs(&sets),
+        routes: &refs(&routes),
+        grants: &refs(&grants),
+        namespaces: &refs(&spaces),
     };
     let api_rules = gateway_api::Rules {
         dialect: if kong { Dialect::Kong } else { Dialect::Standard },
@@ -97,7 +101,7 @@ fn bind(case: &Case, objects: &[Value], kong: bool) -> Outcome {
         };
         let (ingresses, classes) =
             (of::<Ingress>(objects, "Ingress"), of::<IngressClass>(objects, "IngressClass"));
-        all.push(kong_ingress::claims(&ingresses, &classes, &rules, &look));
+        all.push(kong_ingress::claims(&refs(&ingresses), &refs(&classes), &rules, &look));
     }
     all.push(gateway_api::claims(&api, &api_rules, &look));
     let claimants: Vec<Claimant> = objects

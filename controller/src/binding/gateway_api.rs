@@ -39,17 +39,17 @@ pub struct Rules {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Objects<'a> {
     /// Gateways.
-    pub gateways: &'a [Gateway],
+    pub gateways: &'a [&'a Gateway],
     /// Their classes.
-    pub classes: &'a [GatewayClass],
+    pub classes: &'a [&'a GatewayClass],
     /// ListenerSets.
-    pub sets: &'a [ListenerSet],
+    pub sets: &'a [&'a ListenerSet],
     /// TLSRoutes.
-    pub routes: &'a [TlsRoute],
+    pub routes: &'a [&'a TlsRoute],
     /// ReferenceGrants.
-    pub grants: &'a [ReferenceGrant],
+    pub grants: &'a [&'a ReferenceGrant],
     /// Namespaces, for selectors of ListenerSets.
-    pub namespaces: &'a [Namespace],
+    pub namespaces: &'a [&'a Namespace],
 }
 
 /// KIC's annotation on a GatewayClass whose Gateways it manages itself.
@@ -62,6 +62,7 @@ pub fn claims(objects: &Objects<'_>, rules: &Rules, look: Look<'_>) -> Claims {
     let mut gateways: Vec<&Gateway> = objects
         .gateways
         .iter()
+        .copied()
         .filter(|g| rules.gateways.is_empty() || rules.gateways.contains(&g.metadata.object()))
         .collect();
     gateways.sort_by(|a, b| a.metadata.age().cmp(&b.metadata.age()));
@@ -95,6 +96,7 @@ impl Reader<'_> {
             .objects
             .sets
             .iter()
+            .copied()
             .filter(|s| {
                 let parent = &s.spec.parent_ref;
                 parent.is("gateway.networking.k8s.io", "Gateway")

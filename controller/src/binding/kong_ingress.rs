@@ -37,11 +37,12 @@ enum Class {
 
 /// The claims of Ingresses, best first.
 #[must_use]
-pub fn claims(ingresses: &[Ingress], classes: &[IngressClass], rules: &Rules, look: Look<'_>) -> Claims {
+pub fn claims(ingresses: &[&Ingress], classes: &[&IngressClass], rules: &Rules, look: Look<'_>) -> Claims {
     let mut out = Claims::default();
     let default = classes.iter().any(|c| *c.metadata.name == *rules.class && c.is_default());
     let mut sorted: Vec<&Ingress> = ingresses
         .iter()
+        .copied()
         .filter(|i| rules.namespaces.is_empty() || rules.namespaces.contains(&*i.metadata.namespace))
         .collect();
     sorted.sort_by(|a, b| a.metadata.age().cmp(&b.metadata.age()));

@@ -6,6 +6,7 @@
 //! annotation, any (weak) ────────────┴─> claims, settled ─> cluster┘
 //! ```
 pub mod annotation;
+pub mod assemble;
 pub mod claims;
 pub mod cluster;
 pub mod files;

@@ -5,6 +5,7 @@
 //! ```
 //! The list comes as a stream (`sendInitialEvents`), so that no list is ever held in memory; where the server refuses
 //! that, as pages of 50. kube's own watcher does not fall back by itself.
+pub mod drive;
 pub mod machine;
 pub mod request;
 pub mod store;

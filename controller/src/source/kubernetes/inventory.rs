@@ -69,7 +69,7 @@ impl Memory {
                     ),
                     (true, None) => format!("{}; no good one was seen in it since the start", fault.why),
                 };
-                out.findings.push(fault.kind.on(format!("Secret {source}"), why));
+                out.findings.push(fault.kind.on(source.clone(), why));
             }
             match last {
                 Some(certificate) => out.stored.push(Stored { source, certificates: vec![certificate] }),
@@ -96,7 +96,7 @@ impl Memory {
             }
             wake(&mut out.changes_at, Some(ends));
             let why = format!("it went at {since}; it is expected until {ends}");
-            out.findings.push(kinds::SECRET_VANISHED.on(format!("Secret {source}"), why));
+            out.findings.push(kinds::SECRET_VANISHED.on(source, why));
         }
         out.stored.push(Stored { source: source.to_owned(), certificates: vec![certificate] });
     }

@@ -130,7 +130,7 @@ impl Memory {
             let Some(certificate) = owners.get(secret) else {
                 if complete {
                     let why = "no Certificate has it as spec.secretName";
-                    out.findings.push(kinds::UNSEEN.on(format!("Secret {source}"), why));
+                    out.findings.push(kinds::UNSEEN.on(source.clone(), why));
                 }
                 // Nothing says that it has changed.
                 out.held.insert(source);
@@ -141,12 +141,7 @@ impl Memory {
                     let assessed = assess(reading, None, now);
                     wake(&mut out.changes_at, assessed.changes_at);
                     for fault in &assessed.faults {
-                        out.findings.push(
-                            fault.kind.on(
-                                format!("Certificate {}", certificate.metadata.object()),
-                                fault.why.clone(),
-                            ),
-                        );
+                        out.findings.push(fault.kind.on(source.clone(), fault.why.clone()));
                     }
                     // It is stored: what was good when it was taken stays expected when it expires.
                     match reading.certificate.clone().filter(|_| reading.faults.iter().all(|f| !f.refuses)) {

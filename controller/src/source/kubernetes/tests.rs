@@ -105,7 +105,7 @@ fn a_bad_certificate_displaces_nothing_and_a_good_one_at_once() {
     assert_eq!((leaf(&first), first.findings.len()), (fingerprint(&old), 0));
     let bad = feed(Some(&secret("s", &expired)), NOW.plus(1));
     assert_eq!((leaf(&bad), bad.findings[0].code.as_str()), (fingerprint(&old), "CD-105"));
-    assert!(bad.findings[0].why.contains("stays expected") && bad.findings[0].object == "Secret demo/s");
+    assert!(bad.findings[0].why.contains("stays expected") && bad.findings[0].object == "demo/s");
     assert_eq!(leaf(&feed(Some(&secret("s", &new)), NOW.plus(2))), fingerprint(&new));
     let late = feed(Some(&secret("s", &new)), NOW.plus(91 * 86_400));
     assert_eq!(leaf(&late), fingerprint(&new), "one that expires while it is expected stays");
