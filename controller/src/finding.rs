@@ -68,7 +68,7 @@ impl Kind {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} ({}): {}. {}", self.code, self.what, self.object, self.why, self.mend)
+        write!(f, "{} {} ({}): {}; {}", self.code, self.what, self.object, self.why, self.mend)
     }
 }
 

@@ -30,6 +30,11 @@ fn help_of_every_command_is_as_kept() {
     for command in ["run", "status", "check", "ledger", "config", "explain", "completion", "man"] {
         kept(&format!("help-{command}"), &transcript("certdrift", &[command, "--help"]));
     }
+    for (command, below) in
+        [("ledger", "show"), ("ledger", "diff"), ("ledger", "verify"), ("config", "check")]
+    {
+        kept(&format!("help-{command}-{below}"), &transcript("certdrift", &[command, below, "--help"]));
+    }
 }
 
 #[test]
@@ -53,6 +58,19 @@ fn a_typo_on_any_command_is_64_and_names_what_was_meant() {
         all.push_str(&format!("$ certdrift {}\n{told}\n", line.join(" ")));
     }
     kept("typos", &all);
+}
+
+#[test]
+fn help_as_a_word_is_help_as_a_flag() {
+    assert_eq!(transcript("certdrift", &["help"]), transcript("certdrift", &["--help"]));
+    for line in [&["help", "check"][..], &["help", "ledger", "show"], &["ledger", "help", "show"]] {
+        let words: Vec<&str> = line.iter().copied().filter(|word| *word != "help").collect();
+        let meant = transcript("certdrift", &[&words[..], &["--help"]].concat());
+        assert_eq!(transcript("certdrift", line), meant, "{line:?}");
+        assert!(meant.ends_with("[exit 0]\n"), "{meant}");
+    }
+    let told = transcript("certdrift", &["help", "chekc"]);
+    assert!(told.contains("'check'") && told.ends_with("[exit 64]\n"), "{told}");
 }
 
 #[test]

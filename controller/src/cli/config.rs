@@ -1,7 +1,9 @@
 //! `certdrift config check|schema|example`.
-use super::output::{GREEN, Marks, Output, View};
+use super::output::{GREEN, Marks, Output, View, write_finding};
 use super::{Exit, Failure};
-use crate::config::{self, Overrides};
+use crate::config::{self, Config, Overrides};
+use crate::finding::{Finding, Severity};
+use crate::source::findings::DIRECTORY;
 use serde::Serialize;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -16,13 +18,21 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum What {
     /// Tell everything that is wrong with a configuration, with line and mend
-    #[command(after_long_help = "Exit codes:\n  0   good\n  64  something is wrong with it")]
+    #[command(after_long_help = CHECKED)]
     Check(Check),
     /// Print the JSON schema, for editors
     Schema,
     /// Print an example to begin with
     Example,
 }
+
+const CHECKED: &str = "\
+What is on this machine only (a directory of certificates that is not there) is a warning: `run` would start, tell it,
+and take the directory up once it is there.
+
+Exit codes:
+  0   good, perhaps with warnings
+  64  something is wrong with it";
 
 #[derive(Debug, clap::Args)]
 struct Check {
@@ -57,18 +67,20 @@ struct Good {
     file: String,
     gateways: Vec<String>,
     endpoints: usize,
+    warnings: Vec<Finding>,
 }
 
 impl View for Good {
     const SCHEMA: &'static str = "certdrift.dev/config-check/v1";
 
     fn human(&self, to: &mut dyn Write, _wide: bool, _marks: Marks) -> io::Result<()> {
-        let Self { file, gateways, endpoints } = self;
+        let Self { file, gateways, endpoints, warnings } = self;
         writeln!(
             to,
             "{GREEN}good{GREEN:#} {file}: gateways {}; endpoints in all: {endpoints}",
             gateways.join(", ")
-        )
+        )?;
+        warnings.iter().try_for_each(|finding| write_finding(to, finding))
     }
 
     fn names(&self) -> Vec<String> {
@@ -76,8 +88,28 @@ impl View for Good {
     }
 
     fn short(&self) -> Vec<String> {
-        Vec::new()
+        self.warnings.iter().map(|f| format!("{} {}: {}", f.code, f.object, f.why)).collect()
     }
+}
+
+/// Sources that are not there, on this machine, now.
+fn absent(config: &Config) -> Vec<Finding> {
+    let mut told = Vec::new();
+    for (g, gateway) in config.gateways.iter().enumerate() {
+        for (n, source) in gateway.sources.iter().enumerate() {
+            let Err(error) = std::fs::metadata(&source.directory) else { continue };
+            let why = format!(
+                "{error}; `run` would start, tell this as an error, and expect nothing from it until it is there"
+            );
+            let mut finding = DIRECTORY.on(source.directory.display().to_string(), why);
+            finding.severity = Severity::Warning;
+            finding.mend = format!(
+                "mount or create it, or correct gateways[{g}].sources[{n}].directory; nothing, where it is another machine's"
+            );
+            told.push(finding);
+        }
+    }
+    told
 }
 
 /// Checks, or prints.
@@ -96,6 +128,7 @@ pub fn run(args: &Args, out: &Output) -> Result<Exit, Failure> {
                 file: path.display().to_string(),
                 gateways: config.gateways.iter().map(|g| g.name.clone()).collect(),
                 endpoints: config.gateways.iter().map(|g| g.endpoints.len()).sum(),
+                warnings: absent(&config),
             })?;
         }
     }

@@ -97,6 +97,17 @@ mod tests {
         }
     }
 
+    /// They stand after `do:` and inside log lines: each begins small and ends open.
+    #[test]
+    fn what_to_do_is_written_alike_in_all_of_them() {
+        for kind in CATALOGUE {
+            assert!(!kind.mend.starts_with(char::is_uppercase), "{}: {}", kind.code, kind.mend);
+            assert!(!kind.mend.ends_with('.'), "{}: {}", kind.code, kind.mend);
+            let sentences = kind.mend.split(". ").skip(1).any(|next| next.starts_with(char::is_uppercase));
+            assert!(!sentences, "{}: {}", kind.code, kind.mend);
+        }
+    }
+
     #[test]
     fn a_code_is_found_in_any_spelling() {
         for kind in CATALOGUE {

@@ -3,6 +3,7 @@
 //! stdout is data, stderr is talk. A subcommand is a file here with `Args` (clap) and
 //! `run(&Args, &Output) -> Result<Exit, Failure>`; it is mounted by a variant of [`args::Command`].
 pub mod args;
+mod argv;
 pub mod check;
 pub mod completion;
 pub mod config;
@@ -108,9 +109,14 @@ pub fn main() -> ExitCode {
 pub fn run(argv: Vec<OsString>) -> Exit {
     let color = output::color_of(&argv);
     let mut command = root(&argv).color(color);
-    let cli = match command.try_get_matches_from_mut(argv).and_then(|m| Cli::from_arg_matches(&m)) {
+    let argv = argv::help_is_a_word_too(&command, argv);
+    let cli = match command.try_get_matches_from_mut(&argv).and_then(|m| Cli::from_arg_matches(&m)) {
         Ok(cli) => cli,
         Err(error) => {
+            if let Some(finding) = argv::blames_a_variable(&error, &command, &argv) {
+                let _ = Output::before_the_flags(color).tell(&finding);
+                return Exit::Usage;
+            }
             let _ = error.print();
             // clap's own code for a typo is 2, which would read as "could not tell".
             return if error.use_stderr() { Exit::Usage } else { Exit::Good };

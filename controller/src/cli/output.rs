@@ -86,6 +86,17 @@ impl Output {
         }
     }
 
+    /// For what goes wrong before the flags are read.
+    #[must_use]
+    pub(super) fn before_the_flags(color: clap::ColorChoice) -> Self {
+        let color = match color {
+            clap::ColorChoice::Always => Color::Always,
+            clap::ColorChoice::Never => Color::Never,
+            clap::ColorChoice::Auto => Color::Auto,
+        };
+        Self::new(&OutputArgs { format: Format::Table, color })
+    }
+
     /// stdout; takes styles off where they are not wanted.
     #[must_use]
     pub fn stdout(&self) -> AutoStream<io::StdoutLock<'static>> {
@@ -180,6 +191,12 @@ pub fn write_finding(to: &mut dyn Write, finding: &Finding) -> io::Result<()> {
         writeln!(to, "  do:  {}", finding.mend)?;
     }
     Ok(())
+}
+
+/// So many of a thing: `1 entry`, `2 entries`.
+#[must_use]
+pub fn count(n: usize, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
 }
 
 /// The exit code is the verdict, also for a reader that has had enough of the text: `| head`, `| grep -q`.

@@ -6,7 +6,7 @@ pub const NOT_WRITTEN: Kind = Kind {
     code: "CD-201",
     title: "the ledger file cannot be written",
     why: "The folder does not exist, is not writable for this user, or the disk is full. Gateways that read the file keep the last ledger they took; those that ask over HTTP get the new one all the same.",
-    mend: "mkdir -p the folder and chown it to the user certdrift runs as; look at df. Mount the folder, not the single file: a file is replaced by renaming.",
+    mend: "mkdir -p the folder and chown it to the user certdrift runs as; look at df; mount the folder, not the single file: a file is replaced by renaming",
     severity: Severity::Error,
 };
 
@@ -15,7 +15,7 @@ pub const PUT_RIGHT: Kind = Kind {
     code: "CD-202",
     title: "the ledger file was not as it was written, and was put right",
     why: "It was deleted, edited by hand or damaged. A ledger is a control input: what stands in it decides what counts as drift, so only certdrift writes it.",
-    mend: "Find who writes there: two controllers with one path, a clean-up job, a person. Change certificates or the configuration, never the ledger.",
+    mend: "find who writes there: two controllers with one path, a clean-up job, a person; change certificates or the configuration, never the ledger",
     severity: Severity::Warning,
 };
 
@@ -24,7 +24,7 @@ pub const DAMAGED: Kind = Kind {
     code: "CD-203",
     title: "the ledger of before cannot be read",
     why: "It is damaged, or one of its parts is missing. It is built anew from what is stored; predecessors are unknown, so a gateway that still serves one shows as `ahead` and then as drift of class `unknown`.",
-    mend: "Nothing: it has been written again. If it happens twice, look at the disk.",
+    mend: "nothing: it has been written again; if it happens twice, look at the disk",
     severity: Severity::Warning,
 };
 
@@ -33,7 +33,7 @@ pub const REVISION_AHEAD: Kind = Kind {
     code: "CD-204",
     title: "the ledger's revision lay more than a day ahead of the clock",
     why: "It was written while a clock was wrong. Filters refuse such a ledger, so the revision starts again from the clock's seconds; a filter that has the higher one takes the lower once it stood for several polls.",
-    mend: "Check the clocks of this machine and of the gateways: timedatectl",
+    mend: "check the clocks of this machine and of the gateways: timedatectl",
     severity: Severity::Warning,
 };
 
@@ -42,7 +42,7 @@ pub const TOO_LARGE: Kind = Kind {
     code: "CD-205",
     title: "the ledger is larger than a reader takes",
     why: "Readers take 50,000 entries and 4 MiB a document. Nothing is dropped in silence: the last ledger stays published.",
-    mend: "Divide the certificates among several gateways in the configuration.",
+    mend: "divide the certificates among several gateways in the configuration",
     severity: Severity::Error,
 };
 
@@ -51,7 +51,7 @@ pub const INVALID: Kind = Kind {
     code: "CD-206",
     title: "the ledger is not valid",
     why: "A reader that gets it keeps the last good one it had.",
-    mend: "Let the controller write it again: delete the file, it is put right within seconds.",
+    mend: "let the controller write it again: delete the file, it is put right within seconds",
     severity: Severity::Error,
 };
 
@@ -60,7 +60,7 @@ pub const STALE_CURRENT: Kind = Kind {
     code: "CD-207",
     title: "the ledger expects a certificate that has expired",
     why: "No good successor was stored when it ended, so the last good one stayed expected.",
-    mend: "Renew it; `certdrift run` tells why a stored successor was refused.",
+    mend: "renew it; `certdrift run` tells why a stored successor was refused",
     severity: Severity::Warning,
 };
 
@@ -69,6 +69,6 @@ pub const NOT_READ: Kind = Kind {
     code: "CD-208",
     title: "the ledger cannot be read",
     why: "The file or address does not give one.",
-    mend: "Give the path of ledger.json, or http://HOST:PORT/ledger/GATEWAY of a controller on this machine (elsewhere with --token-file).",
+    mend: "give the path of ledger.json, or http://HOST:PORT/ledger/GATEWAY of a controller on this machine (elsewhere with --token-file)",
     severity: Severity::Error,
 };

@@ -11,6 +11,7 @@ pub mod view;
 use super::output::{Output, Progress};
 use super::{Exit, Failure};
 use crate::converge::period::Period;
+use crate::finding::Finding;
 use crate::observe::findings;
 use crate::observe::handshake::{Target, look};
 use crate::observe::proxy_protocol::ProxyProtocol;
@@ -53,10 +54,10 @@ pub struct Args {
     #[arg(long, value_name = "v1|v2", value_parser = form)]
     proxy_protocol: Option<ProxyProtocol>,
     /// For the whole look at one address, also at one that accepts and is silent
-    #[arg(long, value_name = "TIME", default_value = "5s")]
+    #[arg(long, value_name = "TIME", default_value = "5s", allow_hyphen_values = true)]
     timeout: Period,
     /// Look again until all is good, for at most so long
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     wait: Option<Period>,
     /// IPv4 addresses only
     #[arg(short = '4', long, conflicts_with = "ipv6")]
@@ -96,7 +97,37 @@ struct Plan {
     trust: Option<Trust>,
     proxy_protocol: Option<ProxyProtocol>,
     timeout: Duration,
-    family: fn(&SocketAddr) -> bool,
+    only: Option<Only>,
+}
+
+/// The one family of addresses that is looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Only {
+    V4,
+    V6,
+}
+
+impl Only {
+    fn takes(self, address: &SocketAddr) -> bool {
+        address.is_ipv4() == (self == Self::V4)
+    }
+
+    /// What is wrong with a place all of whose addresses are of the other family.
+    fn has_none(self, place: &Place) -> Finding {
+        let (flag, other, wanted) = match self {
+            Self::V4 => ("-4", "IPv6", "IPv4"),
+            Self::V6 => ("-6", "IPv4", "IPv6"),
+        };
+        let has = if place.name.is_ip() {
+            format!("it is an {other} address")
+        } else {
+            format!("it has {other} addresses only")
+        };
+        let mut finding = findings::UNREACHABLE
+            .on(place.name.as_str(), format!("{has}, and {flag} looks at {wanted} only"));
+        finding.mend = format!("leave {flag} out, or name an {wanted} address with --connect");
+        finding
+    }
 }
 
 /// Looks, and says what was seen.
@@ -148,10 +179,10 @@ fn plan(args: &Args) -> Result<Plan, Failure> {
         trust,
         proxy_protocol: args.proxy_protocol,
         timeout: args.timeout.as_duration(),
-        family: match (args.ipv4, args.ipv6) {
-            (true, _) => SocketAddr::is_ipv4,
-            (_, true) => SocketAddr::is_ipv6,
-            _ => |_| true,
+        only: match (args.ipv4, args.ipv6) {
+            (true, _) => Some(Only::V4),
+            (_, true) => Some(Only::V6),
+            _ => None,
         },
     })
 }
@@ -211,7 +242,7 @@ async fn once(plan: &Arc<Plan>) -> Report {
 /// Where to connect for a host, and what is wrong with that.
 struct Found {
     addresses: Vec<SocketAddr>,
-    findings: Vec<crate::finding::Finding>,
+    findings: Vec<Finding>,
 }
 
 async fn addresses(plan: &Plan, host: &Host) -> Found {
@@ -222,15 +253,20 @@ async fn addresses(plan: &Plan, host: &Host) -> Found {
         let lookup = tokio::net::lookup_host((place.name.as_str(), place.port.unwrap_or(host.port)));
         let why = match tokio::time::timeout(plan.timeout, lookup).await {
             Ok(Ok(all)) => {
-                let all: Vec<SocketAddr> = all.filter(plan.family).collect();
+                let all: Vec<SocketAddr> = all.collect();
+                let takes = |address: &&SocketAddr| plan.only.is_none_or(|only| only.takes(address));
                 let new = |address: &&SocketAddr| !found.addresses.contains(address);
-                let mut new: Vec<SocketAddr> = all.iter().filter(new).copied().collect();
+                let mut new: Vec<SocketAddr> = all.iter().filter(takes).filter(new).copied().collect();
                 new.dedup();
                 found.addresses.append(&mut new);
-                if !all.is_empty() {
+                if all.iter().any(|address| takes(&address)) {
                     continue;
                 }
-                "it has no address of the family asked for".to_owned()
+                if let (Some(only), false) = (plan.only, all.is_empty()) {
+                    found.findings.push(only.has_none(place));
+                    continue;
+                }
+                "it has no address".to_owned()
             }
             Ok(Err(e)) => format!("it has no address: {e}"),
             Err(_) => "its name server gives no answer in time".to_owned(),

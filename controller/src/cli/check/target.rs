@@ -97,6 +97,10 @@ fn split(text: &str) -> Result<(&str, Option<u16>), String> {
 
 /// A-labels for a name in any language.
 fn ascii(name: &str) -> Result<String, String> {
+    // `::ffff:192.0.2.1` is an IPv4 address to whoever connects, and a certificate names it as one.
+    if let Some(v4) = name.parse::<std::net::Ipv6Addr>().ok().and_then(|v6| v6.to_ipv4_mapped()) {
+        return Ok(v4.to_string());
+    }
     let ascii = if name.is_ascii() {
         name.to_owned()
     } else {
@@ -134,6 +138,8 @@ mod tests {
             ("::1", "::1", 443),
             ("[::1]", "::1", 443),
             ("[2001:DB8::1]:8443", "2001:db8::1", 8443),
+            ("::ffff:192.0.2.1", "192.0.2.1", 443),
+            ("[::ffff:192.0.2.1]:8443", "192.0.2.1", 8443),
             ("bücher.example", "xn--bcher-kva.example", 443),
             ("*.bücher.example", "*.xn--bcher-kva.example", 443),
             ("a_b.example.com", "a_b.example.com", 443),

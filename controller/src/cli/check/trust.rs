@@ -7,6 +7,27 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The roots that `--roots` names, `system` or a PEM file, and the file's certificates as they stand in it.
+///
+/// # Errors
+/// In words, when there is none.
+pub fn roots(named: &str) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), String> {
+    let (mut roots, mut pinned) = (RootCertStore::empty(), Vec::new());
+    if named == "system" {
+        roots = tls::system_roots().0;
+    } else {
+        pinned = super::expect::certificates(named)?;
+        roots.add_parsable_certificates(pinned.iter().cloned());
+    }
+    match (roots.is_empty(), named) {
+        (false, _) => Ok((roots, pinned)),
+        (true, "system") => {
+            Err("this system has no root certificates; install ca-certificates, or name a file".into())
+        }
+        (true, path) => Err(format!("{path} has no root certificate")),
+    }
+}
+
 /// Roots to lead to.
 #[derive(Debug)]
 pub struct Trust {
@@ -23,25 +44,10 @@ impl Trust {
     /// # Errors
     /// In words, when what was named gives no root.
     pub fn new(named: Option<&str>) -> Result<Option<Self>, String> {
-        let mut roots = RootCertStore::empty();
-        let mut pinned = Vec::new();
-        match named {
-            None | Some("system") => roots = tls::system_roots().0,
-            Some(path) => {
-                pinned = super::expect::certificates(path)?;
-                roots.add_parsable_certificates(pinned.iter().cloned());
-            }
-        }
-        if roots.is_empty() {
-            return match named {
-                None => Ok(None),
-                Some("system") => {
-                    Err("this system has no root certificates; install ca-certificates, or name a file"
-                        .into())
-                }
-                Some(path) => Err(format!("{path} has no root certificate")),
-            };
-        }
+        let (roots, pinned) = match (roots(named.unwrap_or("system")), named) {
+            (Err(_), None) => return Ok(None),
+            (found, _) => found?,
+        };
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), tls::provider())
             .build()
             .map_err(|e| e.to_string())?;

@@ -1,4 +1,5 @@
 //! A ledger from a file or an address, with its parts, as bytes.
+use super::super::check::trust;
 use super::super::{Failure, block_on};
 use super::Remote;
 use crate::observe::http::{Bounds, Client, Request, Url};
@@ -62,11 +63,29 @@ pub(super) fn load(place: &str, remote: &Remote) -> Result<Loaded, Failure> {
             Some(text.map_err(|why| fails(format!("the token file {why}")))?.trim().to_owned())
         }
     };
-    let client = Client::new(tls::verified(if place.starts_with("https://") {
-        tls::system_roots().0
-    } else {
-        rustls::RootCertStore::empty()
-    }));
+    let roots = match remote.roots.as_deref() {
+        None if place.starts_with("http://") => rustls::RootCertStore::empty(),
+        None => tls::system_roots().0,
+        Some(named) => {
+            let roots = trust::roots(named).map_err(|why| {
+                let mut finding = kinds::NOT_READ.on(format!("--roots {named}"), why);
+                "name a PEM file with the root of whoever issued the controller's certificate"
+                    .clone_into(&mut finding.mend);
+                Failure::usage(finding)
+            })?;
+            roots.0
+        }
+    };
+    let client = Client::new(tls::verified(roots));
+    // What a trust store lacks is mended by naming it, not by another path.
+    let fails = |why: String| {
+        let mut failure = fails(why);
+        if let Some(finding) = failure.findings.first_mut().filter(|f| f.why.contains("UnknownIssuer")) {
+            "name the root of whoever issued the controller's certificate: --roots FILE"
+                .clone_into(&mut finding.mend);
+        }
+        failure
+    };
     block_on(async {
         let index = ask(&client, place, token.as_deref()).await.map_err(fails)?;
         let mut parts = BTreeMap::new();

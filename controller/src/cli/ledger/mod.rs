@@ -33,7 +33,8 @@ enum What {
 const SHOW: &str = "\
 Examples:
   certdrift ledger show /var/lib/certdrift/kong/ledger.json
-  certdrift ledger show http://127.0.0.1:9480/ledger/kong -o wide";
+  certdrift ledger show http://127.0.0.1:9480/ledger/kong -o wide
+  certdrift ledger show https://controller:9480/ledger/kong --roots ca.pem --token-file token";
 const DIFF: &str = "\
 Examples:
   certdrift ledger diff yesterday.json /var/lib/certdrift/kong/ledger.json
@@ -83,6 +84,9 @@ struct Remote {
     /// File with the token that opens ledgers to others than loopback
     #[arg(long, env = "CERTDRIFT_LEDGER_TOKEN_FILE", value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// Root certificates that the controller's own certificate must lead to; the system's without
+    #[arg(long, value_name = "FILE|system")]
+    roots: Option<String>,
 }
 
 /// Shows, compares, or checks.

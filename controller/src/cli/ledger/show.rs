@@ -1,5 +1,5 @@
 //! `certdrift ledger show`.
-use super::super::output::{self, DIM, Marks, RED};
+use super::super::output::{self, DIM, Marks, RED, count};
 use super::super::table::{Cell, Table};
 use super::{all_shown, shown};
 use certdrift_contract::ledger::{Content, Expectation};
@@ -49,9 +49,10 @@ impl output::View for View {
 
     fn human(&self, to: &mut dyn Write, wide: bool, marks: Marks) -> io::Result<()> {
         let hosts: usize = self.entries.iter().map(|entry| entry.hosts.len()).sum();
-        write!(to, "gateway {}: {} hosts in {} entries", self.gateway, hosts, self.entries.len())?;
+        let entries = count(self.entries.len(), "entry", "entries");
+        write!(to, "gateway {}: {} in {entries}", self.gateway, count(hosts, "host", "hosts"))?;
         if self.parts > 0 {
-            write!(to, ", {} parts", self.parts)?;
+            write!(to, ", {}", count(self.parts, "part", "parts"))?;
         }
         let old = age(self.now.since(self.published_at));
         writeln!(

@@ -1,5 +1,5 @@
 //! `certdrift ledger verify`.
-use super::super::output::{self, GREEN, Marks, RED, write_finding};
+use super::super::output::{self, GREEN, Marks, RED, count, write_finding};
 use super::load::Loaded;
 use crate::finding::Finding;
 use crate::publish::findings as kinds;
@@ -97,19 +97,17 @@ impl output::View for View {
         if self.valid {
             return writeln!(
                 to,
-                "{GREEN}{} valid{GREEN:#} {ledger}: gateway {gateway}, {entries} entries, {parts} parts",
-                marks.good
+                "{GREEN}{} valid{GREEN:#} {ledger}: gateway {gateway}, {}, {}",
+                marks.good,
+                count(*entries, "entry", "entries"),
+                count(*parts, "part", "parts")
             );
         }
         writeln!(
             to,
             "{RED}{} {}{RED:#} {ledger}: gateway {gateway}",
             marks.bad,
-            if self.findings.len() == 1 {
-                "1 finding".to_owned()
-            } else {
-                format!("{} findings", self.findings.len())
-            }
+            count(self.findings.len(), "finding", "findings")
         )?;
         self.findings.iter().try_for_each(|finding| write_finding(to, finding))
     }

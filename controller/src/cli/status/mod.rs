@@ -9,7 +9,7 @@ use super::output::{Output, Progress};
 use super::{Exit, Failure};
 use crate::config::DEFAULT_ADDRESS;
 use crate::observe::findings::CHECK_USAGE;
-use crate::observe::http::{Bounds, Client, Request, Url};
+use crate::observe::http::{Bounds, Client, Request, Url, UrlError};
 use crate::observe::tls;
 use crate::run::findings::{NO_CONTROLLER, NOT_A_CONTROLLER};
 use crate::run::state::{SCHEMA, State};
@@ -36,11 +36,16 @@ pub struct Args {
     #[arg(short, long, value_name = "NAME")]
     gateway: Option<String>,
     /// Where the running controller answers
-    #[arg(long, env = "CERTDRIFT_URL", value_name = "URL", default_value_t = format!("http://{DEFAULT_ADDRESS}"))]
+    #[arg(long, env = "CERTDRIFT_URL", value_name = "URL", value_parser = url, default_value_t = format!("http://{DEFAULT_ADDRESS}"))]
     url: String,
     /// Wait so long for everything to be as expected
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     wait: Option<crate::converge::period::Period>,
+}
+
+/// As typed; that it is one is said before anything is asked.
+fn url(text: &str) -> Result<String, UrlError> {
+    text.parse::<Url>().map(|_| text.to_owned())
 }
 
 /// Between two questions while waiting.
@@ -54,9 +59,9 @@ const BOUNDS: Bounds = Bounds { timeout: Duration::from_secs(10), body: 256 << 2
 /// No controller answers, or what answers is none.
 pub fn run(args: &Args, out: &Output) -> Result<Exit, Failure> {
     let url = format!("{}/debug/state", args.url.trim_end_matches('/'));
-    let url: Url = url.parse().map_err(|e: crate::observe::http::UrlError| {
-        Failure::usage(NO_CONTROLLER.on(args.url.clone(), e.to_string()))
-    })?;
+    let url: Url = url
+        .parse()
+        .map_err(|e: UrlError| Failure::usage(NO_CONTROLLER.on(args.url.clone(), e.to_string())))?;
     let hosts = args.hosts.iter().map(|text| listed(text)).collect::<Result<Vec<_>, _>>()?;
     let deadline = args.wait.map(|wait| Instant::now() + wait.as_duration());
     let answered = super::block_on(async {
