@@ -10,7 +10,10 @@ use super::tls;
 use super::verifier::{Offer, Possession, Recorder};
 use crate::source::KeyFamily;
 use certdrift_contract::Fingerprint;
-use rustls::{AlertDescription, CipherSuite, Error, HandshakeKind, ProtocolVersion, SupportedCipherSuite};
+use rustls::{
+    AlertDescription, CipherSuite, Error, HandshakeKind, InvalidMessage, ProtocolVersion,
+    SupportedCipherSuite,
+};
 use rustls_pki_types::{CertificateDer, ServerName};
 use std::io;
 use std::net::SocketAddr;
@@ -256,6 +259,9 @@ fn handshake_error(e: &io::Error, target: &Target) -> Broken {
             Broken::Unobservable("protocol too old: the peer speaks neither TLS 1.2 nor TLS 1.3".to_owned())
         }
         Error::PeerIncompatible(why) => Broken::NoCommonGround(format!("{why:?}")),
+        Error::InvalidMessage(InvalidMessage::HandshakePayloadTooLarge) => Broken::Unobservable(
+            "it sends more than 64 KB of certificates, which is more than most clients take".to_owned(),
+        ),
         Error::InvalidMessage(_) => {
             Broken::Unobservable(format!("what answers does not speak TLS ({error})"))
         }

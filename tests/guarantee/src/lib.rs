@@ -45,7 +45,7 @@ guarantees! {
     "tap-cells", "The tap says what `openssl s_client` says: TLS version × keys × SNI × full or resumed × HTTP version, two workers",
         "tests/tests/tap_agrees_with_openssl.rs";
     "odd-certificates", "`check` reads the same fingerprint as openssl, or names the certificate unobservable",
-        "tests/tests/check_odd_certificates.rs";
+        "tests/tests/check_odd_certificates";
     "invariants-random", "The nine invariants of convergence hold in random histories (`--long`: 100,000)",
         "controller/src/converge/tests/random.rs";
     "invariants-model", "The nine invariants hold in every state of a bounded model, searched exhaustively (stateright)",

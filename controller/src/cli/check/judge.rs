@@ -3,6 +3,7 @@ use super::expect::Expect;
 use super::view::{Address, Certificate, Unseen, Verdict};
 use crate::finding::{Finding, Severity};
 use crate::observe::handshake::{self, Look, Served};
+use crate::observe::leaf::Facts;
 use crate::observe::verifier::Possession;
 use crate::observe::{chain, findings};
 use crate::source::KeyFamily;
@@ -148,6 +149,7 @@ fn certificate(
     if let Err(misplaced) = &order {
         findings.push(told(findings::CHAIN_ORDER.on(&*object, misplaced.why.clone())));
     }
+    findings.extend(out_of_date(&object, served, question.now));
     let trusted = trust(served);
     if let (Some(Err(why)), true) = (&trusted, question.trust_is_judged) {
         findings.push(findings::NOT_TRUSTED.on(&*object, why.clone()));
@@ -173,6 +175,21 @@ fn certificate(
         tls: served.version,
         broke_off: served.broke_off.clone(),
     }
+}
+
+/// Intermediates outside their dates: a client that knows no other path to a root refuses the leaf with them.
+fn out_of_date(object: &str, served: &Served, now: UnixTime) -> Vec<Finding> {
+    let after_the_leaf = served.certificates.iter().enumerate().skip(1).take(chain::LONGEST);
+    let told = after_the_leaf.filter_map(|(n, der)| {
+        let facts = Facts::of(der).ok().filter(|facts| !facts.in_date(now))?;
+        let why = format!(
+            "certificate {n} of those sent ({}): {}",
+            facts.subject,
+            date(facts.not_before, facts.not_after, now)
+        );
+        Some(softened(findings::NOT_IN_DATE.on(object, why)))
+    });
+    told.collect()
 }
 
 fn drift(served: &Served, question: &Question<'_>) -> String {
