@@ -56,7 +56,7 @@ fn text(view: &impl super::super::output::View, wide: bool) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-const REMOTE: Remote = Remote { token_file: None };
+const REMOTE: Remote = Remote { token_file: None, roots: None };
 
 #[test]
 fn a_ledger_is_shown_with_eight_digits_and_the_days_that_are_left() {
