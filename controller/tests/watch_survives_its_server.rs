@@ -11,7 +11,6 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::time::timeout;
 
 /// What the server does with a request.
 enum Answer {
@@ -52,7 +51,10 @@ impl Server {
 
     /// Waits until so many requests have come, and returns them.
     async fn asked(&mut self, n: usize) -> Vec<String> {
-        let came = timeout(Duration::from_secs(20), self.bell.wait_for(|count| *count >= n)).await.is_ok();
+        let came =
+            certdrift::clock::timeout(Duration::from_secs(20), self.bell.wait_for(|count| *count >= n))
+                .await
+                .is_ok();
         let asked = self.asked.lock().unwrap().clone();
         assert!(came, "{n} requests did not come: {asked:#?}");
         asked
@@ -182,7 +184,7 @@ async fn known(watch: &Watch<Ingress>, names: &[&str]) {
             changes.changed().await.unwrap();
         }
     };
-    if timeout(Duration::from_secs(20), reached).await.is_err() {
+    if certdrift::clock::timeout(Duration::from_secs(20), reached).await.is_err() {
         let known = watch.known();
         panic!("{names:?} did not come: {known:?}");
     }

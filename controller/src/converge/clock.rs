@@ -14,6 +14,12 @@ impl Millis {
         Self(seconds.saturating_mul(1000))
     }
 
+    /// In whole seconds, those that have passed.
+    #[must_use]
+    pub const fn seconds(self) -> certdrift_contract::UnixTime {
+        certdrift_contract::UnixTime::from_seconds(self.0.div_euclid(1000))
+    }
+
     /// Milliseconds from `earlier` to this; negative when `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> i64 {
@@ -29,7 +35,7 @@ impl From<certdrift_contract::UnixTime> for Millis {
 
 impl fmt::Display for Millis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = certdrift_contract::UnixTime::from_seconds(self.0.div_euclid(1000)).to_string();
+        let seconds = self.seconds().to_string();
         write!(f, "{}.{:03}Z", seconds.trim_end_matches('Z'), self.0.rem_euclid(1000))
     }
 }

@@ -5,7 +5,7 @@ use super::findings::{
     DRIFT_OBSERVED, DRIFT_UNSETTLED, NO_REMEDY, REMEDIES_EXHAUSTED, REMEDY_FAILED, REMEDY_INTERRUPTED,
 };
 use super::state::{Drift, Endpoint, InFlight, Proving, Seen, State};
-use super::wait::{self, Wait, may_start};
+use super::wait::{self, Wait, gateway_is_free, may_start};
 use crate::diagnose::Cause;
 use crate::finding::Kind;
 use std::collections::BTreeMap;
@@ -38,9 +38,14 @@ pub(super) fn end_remedy(state: &mut State, end: &End<'_>, out: &mut Vec<Action>
     let Some(InFlight { intent, started }) = state.in_flight.take() else { return };
     let (age, policy) = (state.clock.age(), &state.policy);
     state.round = age;
+    // Nobody ended what was interrupted: it may be at work for as long as it was given.
+    let works_until = match end {
+        End::Interrupted => age.max(started.plus(intent.timeout_ms)),
+        End::Told { .. } | End::Silent => age,
+    };
     let proving = Proving {
-        settled: age.plus(policy.settle.as_millis()),
-        until: age.plus(policy.prove_within.as_millis()),
+        settled: works_until.plus(policy.settle.as_millis()),
+        until: works_until.plus(policy.prove_within.as_millis()),
     };
     for drift in state.endpoints.values_mut().flat_map(|e| e.drifts.values_mut()) {
         drift.seen = Seen::default();
@@ -114,10 +119,11 @@ pub(super) fn end_acknowledgement(state: &mut State, host: &str, out: &mut Vec<A
 
 /// Starts the first remedy that may be started, for all drifts it is the next remedy of.
 fn start_remedy(state: &mut State, out: &mut Vec<Action>) {
+    let free = gateway_is_free(state);
     let allowed: Vec<(usize, String, String)> = state
         .drifts()
         .filter_map(|(name, endpoint, host, drift)| {
-            let remedy = may_start(state, name, endpoint, host, drift).ok()?;
+            let remedy = may_start(state, free, name, endpoint, host, drift).ok()?;
             Some((remedy, name.to_owned(), host.to_owned()))
         })
         .collect();
@@ -197,14 +203,16 @@ fn name_cause(state: &mut State, name: &str, host: &str) -> bool {
         drift.cause = cause;
     }
     let found = state.endpoints.get(name).and_then(|e| Some((e, e.drifts.get(host)?)));
-    found.is_some_and(|(endpoint, drift)| may_start(state, name, endpoint, host, drift).is_ok())
+    let free = gateway_is_free(state);
+    found.is_some_and(|(endpoint, drift)| may_start(state, free, name, endpoint, host, drift).is_ok())
 }
 
 /// Raises what must be known by now, of one drift or of all.
 fn alert(state: &mut State, one: Option<(&str, &str)>, out: &mut Vec<Action>) {
     let mut due = Vec::new();
+    let free = gateway_is_free(state);
     let mut look = |name: &str, endpoint: &Endpoint, host: &str, drift: &Drift| {
-        let wait = may_start(state, name, endpoint, host, drift).err();
+        let wait = may_start(state, free, name, endpoint, host, drift).err();
         if let Some(kind) = alert_due(state, drift, wait) {
             due.push((name.to_owned(), host.to_owned(), kind, wait));
         }
@@ -286,9 +294,10 @@ fn probe(state: &mut State, out: &mut Vec<Action>) {
         return;
     }
     let age = state.clock.age();
+    let free = gateway_is_free(state);
     let mut due: Vec<(String, String, u64)> = Vec::new();
     for (name, endpoint, host, drift) in state.drifts().filter(|(.., drift)| drift.next_probe <= age) {
-        let every = match may_start(state, name, endpoint, host, drift) {
+        let every = match may_start(state, free, name, endpoint, host, drift) {
             Ok(_) | Err(Wait::Proving | Wait::SecondSight | Wait::FreshHandshake) => PROBE_SOON,
             Err(Wait::Acknowledged | Wait::Observe | Wait::NoRemedy | Wait::Exhausted) => PROBE_SELDOM,
             Err(_) => PROBE_OFTEN,

@@ -87,7 +87,7 @@ pub use event::{Acknowledgement, Event, Observed, Sight, Workload};
 pub use policy::{Mode, Policy};
 pub(crate) use state::SCHEMA;
 pub use state::{Drift, Endpoint, InFlight, Proving, Seen, State, Status, WorkerSeen};
-pub use wait::{FRESH, Wait, may_start};
+pub use wait::{FRESH, Wait, gateway_is_free, may_start};
 pub use window::{Day, Offset, TimeOfDay, Window};
 
 use decide::End;
@@ -179,7 +179,8 @@ fn restarted(state: &mut State, out: &mut Vec<Action>) {
         endpoint.status = Status::Unreachable;
         for drift in endpoint.drifts.values_mut() {
             // What was seen before is forgotten, so the proof of a remedy has its whole time again.
-            drift.proving = drift.proving.map(|proving| Proving { until, ..proving });
+            drift.proving =
+                drift.proving.map(|proving| Proving { until: until.max(proving.until), ..proving });
             drift.seen = Seen::default();
             drift.alert = None;
             drift.next_probe = age;

@@ -88,12 +88,14 @@ impl Wait {
     }
 }
 
-/// The remedy (its place in the policy's list) that may be started for this drift now, or what it waits for.
+/// The remedy (its place in the policy's list) that may be started for this drift now, or what it waits for. `free` is
+/// [`gateway_is_free`], which all drifts of a gateway share.
 ///
 /// # Errors
 /// The first rule that holds it back.
 pub fn may_start(
     state: &State,
+    free: Result<(), Wait>,
     name: &str,
     endpoint: &Endpoint,
     host: &str,
@@ -104,7 +106,7 @@ pub fn may_start(
     }
     confirmed(state, endpoint, drift)?;
     let remedy = next_remedy(&state.policy, name, drift)?;
-    gateway_is_free(state)?;
+    free?;
     if state.policy.remedies.get(remedy).is_some_and(|r| r.restarts) {
         may_restart(&state.policy, &state.workload, state.clock.wall())?;
     }
@@ -154,8 +156,12 @@ fn next_remedy(policy: &Policy, name: &str, drift: &Drift) -> Result<usize, Wait
     fitting.find(|(_, r)| !drift.tried.contains(&r.name)).map(|(n, _)| n).ok_or(Wait::Exhausted)
 }
 
-/// No remedy is in flight or unproven, and interval and budget allow one.
-fn gateway_is_free(state: &State) -> Result<(), Wait> {
+/// No remedy is in flight or unproven, and interval and budget allow one. It looks at every drift, so it is asked once
+/// for all of them: ten thousand hosts drift when one reload is missed.
+///
+/// # Errors
+/// The first rule that holds every remedy back.
+pub fn gateway_is_free(state: &State) -> Result<(), Wait> {
     let age = state.clock.age();
     if !state.invalid.is_empty() {
         return Err(Wait::InvalidCertificate);

@@ -4,8 +4,10 @@ use super::http::{Bounds, Client, Request, Url};
 use super::proxy_protocol::ProxyProtocol;
 use super::verifier::Offer;
 use super::{report, tap, workers};
+use crate::clock;
 use crate::config;
 use crate::config::check::host_and_port;
+use crate::converge::Millis;
 use certdrift_contract::names::TOKEN_HEADER;
 use certdrift_contract::report::Report;
 use certdrift_contract::tap::TapReport;
@@ -56,6 +58,8 @@ pub struct Looked {
 pub struct Sight {
     /// What was asked for.
     pub offer: Offer,
+    /// When it began, before anything was sent: what a gateway did later, this cannot have seen.
+    pub began: Millis,
     /// What was seen.
     pub look: Look,
     /// The filter's word from the very worker that served it.
@@ -124,7 +128,10 @@ impl Endpoint {
         for offer in offers {
             let sight = match self.address(nth, timeout).await {
                 Ok(address) => self.handshake(address, listed, *offer, timeout).await,
-                Err(why) => Sight { offer: *offer, look: Look::Unreachable(why), report: None },
+                Err(why) => {
+                    let look = Look::Unreachable(why);
+                    Sight { offer: *offer, began: clock::now(), look, report: None }
+                }
             };
             let unreachable = matches!(sight.look, Look::Unreachable(_));
             looks.push(sight);
@@ -143,6 +150,7 @@ impl Endpoint {
         let (sni, _) = handshake::sni_for(listed);
         let ask = self.on_connection(listed, sni.as_deref());
         let target = Target { address, sni, proxy_protocol: self.proxy_protocol, timeout };
+        let began = clock::now();
         let (look, answer) = handshake::look_and_ask(&target, offer, ask).await;
         let report = match answer {
             Some(Ok(answer)) if self.report_is_here() => Some(match answer.status {
@@ -152,7 +160,7 @@ impl Endpoint {
             Some(Err(e)) if self.report_is_here() => Some(Err(e.to_string())),
             _ => None,
         };
-        Sight { offer, look, report }
+        Sight { offer, began, look, report }
     }
 
     /// What to ask on the handshake's own connection: the filter's report; or, for the tap to count the connection, anything at all.
@@ -175,7 +183,7 @@ impl Endpoint {
 
     /// The `nth` of its addresses, round and round: a name may have several.
     async fn address(&self, nth: usize, timeout: Duration) -> Result<SocketAddr, String> {
-        let found = tokio::time::timeout(timeout, tokio::net::lookup_host((&*self.host, self.port))).await;
+        let found = clock::timeout(timeout, tokio::net::lookup_host((&*self.host, self.port))).await;
         let all: Vec<SocketAddr> = match found {
             Ok(Ok(all)) => all.collect(),
             Ok(Err(e)) => return Err(format!("{} has no address: {e}", self.host)),

@@ -8,6 +8,7 @@ use super::limited::Limited;
 use super::proxy_protocol::ProxyProtocol;
 use super::tls;
 use super::verifier::{Offer, Possession, Recorder};
+use crate::clock;
 use crate::source::KeyFamily;
 use certdrift_contract::Fingerprint;
 use rustls::{
@@ -87,7 +88,7 @@ pub async fn look_and_ask(
     let recorder = Arc::new(Recorder::new(offer));
     let mut answer = None;
     let probe = probe(target, offer, Arc::clone(&recorder), ask, &mut answer);
-    let end = match tokio::time::timeout(target.timeout, probe).await {
+    let end = match clock::timeout(target.timeout, probe).await {
         Ok(end) => end,
         Err(_) => Err(Broken::Unreachable(format!("no answer within {}", seconds(target.timeout)))),
     };
@@ -160,7 +161,7 @@ async fn probe(
     match ask {
         None => {
             // Said goodbye to, a server does not log a reset; one that does not listen costs nothing.
-            let _ = tokio::time::timeout(Duration::from_millis(50), stream.shutdown()).await;
+            let _ = clock::timeout(Duration::from_millis(50), stream.shutdown()).await;
         }
         Some((request, limit)) => {
             stream.get_mut().0.allow(limit as u64 + MOST_BYTES);

@@ -217,7 +217,7 @@ impl Client {
             let stream = connector.connect(name, stream).await.map_err(|e| tls(e.to_string()))?;
             exchange(stream, request, bounds.body).await
         };
-        tokio::time::timeout(bounds.timeout, work).await.unwrap_or(Err(HttpError::Timeout(bounds.timeout)))
+        crate::clock::timeout(bounds.timeout, work).await.unwrap_or(Err(HttpError::Timeout(bounds.timeout)))
     }
 }
 

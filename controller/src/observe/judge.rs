@@ -89,7 +89,7 @@ pub fn judged(observation: Observation, expectations: &Expectations, now: UnixTi
             let served = Served {
                 fingerprint: *leaf,
                 placeholder: *placeholder,
-                began: observation.began,
+                began: observation.began.seconds(),
                 first_seen: *first_seen,
             };
             // `judge` asks the index while the entry is borrowed from it, so the entry is copied.
@@ -186,7 +186,7 @@ mod tests {
             family: None,
             worker: None,
             at: NOW,
-            began: NOW.plus(60),
+            began: NOW.plus(60).into(),
             evidence: certdrift_contract::Evidence::Handshake,
             outcome,
         };
@@ -200,6 +200,7 @@ mod tests {
             placeholder: false,
             first_seen: NOW,
             not_after: None,
+            possession: None,
         }
     }
 

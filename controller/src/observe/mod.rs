@@ -4,9 +4,11 @@
 //! expectations ─> plan (which host next) ─> pace ─> endpoint: handshake, report, tap ─> judge ─> watch::Seen
 //! ```
 //! [`watch`] drives one endpoint; all decisions (plan, pace, workers, judge) are pure and stand in files of their own.
+use crate::converge::Millis;
 use crate::source::KeyFamily;
 use certdrift_contract::{Evidence, Fingerprint, UnixTime};
 use serde::Serialize;
+use verifier::Possession;
 
 pub mod chain;
 pub mod endpoint;
@@ -40,8 +42,8 @@ pub struct Observation {
     pub worker: Option<String>,
     /// When it was made.
     pub at: UnixTime,
-    /// When the connection began; equals `at` for a handshake of ours.
-    pub began: UnixTime,
+    /// When the connection began: for a handshake of ours, when it was begun; in whole seconds where filter or tap tell.
+    pub began: Millis,
     /// How.
     pub evidence: Evidence,
     /// What came of it.
@@ -64,6 +66,8 @@ pub enum Outcome {
         first_seen: UnixTime,
         /// End of validity, where the evidence shows it.
         not_after: Option<UnixTime>,
+        /// Whether the peer proved that it holds the key; `None` where the evidence does not show it. Never refuted: then it is not served but shown.
+        possession: Option<Possession>,
     },
     /// Nobody answered, or not in time. Never drift.
     Unreachable {

@@ -1,6 +1,7 @@
 //! The filter's word: what one worker served. Pure.
 use super::expectations::Expectations;
 use super::{Observation, Outcome};
+use crate::converge::Millis;
 use certdrift_contract::names::REPORT_SCHEMA;
 use certdrift_contract::report::{HostReport, Report};
 use certdrift_contract::{Evidence, Fingerprint, UnixTime};
@@ -51,7 +52,7 @@ fn observation(row: &HostReport, report: &Report, endpoint: &str, now: UnixTime)
         family: None,
         worker: Some(report.worker.id.clone()),
         at: UnixTime::from_seconds(row.last_seen).min(now),
-        began: UnixTime::from_seconds(row.began),
+        began: Millis::from_seconds(row.began),
         evidence,
         outcome: Outcome::Served {
             leaf,
@@ -59,6 +60,7 @@ fn observation(row: &HostReport, report: &Report, endpoint: &str, now: UnixTime)
             placeholder: row.class.as_deref() == Some("default"),
             first_seen: UnixTime::from_seconds(row.first_seen),
             not_after: None,
+            possession: None,
         },
     })
 }

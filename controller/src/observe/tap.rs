@@ -72,7 +72,7 @@ pub fn observations(
             family: *family,
             worker: Some(pid.to_string()),
             at: ours(row.last_seen, report, now),
-            began: ours(row.began, report, now),
+            began: ours(row.began, report, now).into(),
             evidence: Evidence::Tap,
             outcome: Outcome::Served {
                 leaf: row.sha256,
@@ -80,6 +80,7 @@ pub fn observations(
                 placeholder: row.placeholder,
                 first_seen: ours(row.first_seen, report, now),
                 not_after: None,
+                possession: None,
             },
         });
     }
@@ -219,7 +220,8 @@ mod tests {
     #[test]
     fn a_pods_clock_is_turned_into_ours() {
         let rows = || vec![row(10, Asked::Name, Some("a.example.com"), 1, 3_590)];
-        let began = |ahead| observations(&report(ahead, rows()), "e", &expectations(), NOW)[0].began;
+        let began =
+            |ahead| observations(&report(ahead, rows()), "e", &expectations(), NOW)[0].began.seconds();
         assert_eq!(began(3_600), NOW.plus(-10));
         assert_eq!(began(1), NOW.plus(3_590), "a second is the way's, not the clock's");
     }

@@ -35,6 +35,18 @@ pub enum Possession {
     Refuted,
 }
 
+impl Possession {
+    /// In one word.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Proven => "proven",
+            Self::Unproven(_) => "unproven",
+            Self::Refuted => "refuted",
+        }
+    }
+}
+
 /// What a handshake left behind.
 #[derive(Debug, Default)]
 pub struct Recording {

@@ -1,5 +1,6 @@
 //! Runs a program, without a shell, in a process group of its own that ends with its timeout.
 use super::config::Command;
+use crate::clock;
 use crate::converge::Intent;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::process::Stdio;
@@ -41,10 +42,10 @@ pub(super) async fn run(command: &Command, intent: &Intent) -> Result<String, St
                 status = child.wait() => status,
                 _ = &mut outputs => return child.wait().await,
             };
-            let _ = tokio::time::timeout(DRAIN, &mut outputs).await;
+            let _ = clock::timeout(DRAIN, &mut outputs).await;
             status
         };
-        tokio::time::timeout(Duration::from_millis(intent.timeout_ms), work).await
+        clock::timeout(Duration::from_millis(intent.timeout_ms), work).await
     };
     let said = [&complained, &printed]
         .map(|bytes| String::from_utf8_lossy(bytes).trim().to_owned())

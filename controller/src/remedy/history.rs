@@ -4,7 +4,7 @@ use crate::converge::{Record, What};
 use crate::finding::Finding;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// A file that has reached so many bytes is followed by a new one.
@@ -45,12 +45,13 @@ impl History {
     pub fn append(&self, record: &Record) -> Result<(), Finding> {
         let path = self.path(0);
         let add = || -> io::Result<()> {
-            let mut file = OpenOptions::new().create(true).append(true).mode(0o640).open(&path)?;
+            let mut file = OpenOptions::new().create(true).read(true).append(true).mode(0o640).open(&path)?;
             if file.metadata()?.len() >= self.rotate_at {
                 self.rotate()?;
-                file = OpenOptions::new().create(true).append(true).mode(0o640).open(&path)?;
+                file = OpenOptions::new().create(true).read(true).append(true).mode(0o640).open(&path)?;
             }
-            let mut line = serde_json::to_vec(record)?;
+            let mut line = if ends_torn(&file)? { vec![b'\n'] } else { Vec::new() };
+            serde_json::to_writer(&mut line, record)?;
             line.push(b'\n');
             file.write_all(&line)?;
             if matches!(record.what, What::Remedy { .. } | What::Ended { .. }) {
@@ -100,4 +101,12 @@ impl History {
         }
         Ok((records.into(), unread))
     }
+}
+
+/// Whether a crash cut the last line short: the next one must not be lost with it.
+fn ends_torn(file: &File) -> io::Result<bool> {
+    let Some(last) = file.metadata()?.len().checked_sub(1) else { return Ok(false) };
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, last)?;
+    Ok(byte != [b'\n'])
 }

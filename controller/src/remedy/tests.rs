@@ -57,7 +57,7 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
         if holds() {
             return;
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        crate::clock::sleep(Duration::from_millis(10)).await;
     }
     panic!("waited 10 s for {what}");
 }
@@ -309,6 +309,9 @@ fn the_history_is_bounded_and_survives_a_torn_line() {
     std::fs::write(&path, &whole[..whole.len() - 10]).unwrap();
     let (newest, unread) = history.newest(2).unwrap();
     assert_eq!((newest, unread), (vec![line(97), line(98)], 1));
+    history.append(&line(100)).unwrap();
+    let (newest, unread) = history.newest(2).unwrap();
+    assert_eq!((newest, unread), (vec![line(98), line(100)], 1), "the first line after a crash is whole");
 }
 
 fn corpus() -> Vec<u8> {

@@ -1,7 +1,8 @@
 //! The loop of one gateway: waits for whatever comes next, tells the gateway, and does what that asks for.
 use super::gateway::Effect;
 use super::sources::Watched;
-use super::{Locked, clock, lock};
+use super::{Locked, lock};
+use crate::clock;
 use crate::config;
 use crate::converge::Event;
 use crate::observe::endpoint::Endpoint;
@@ -11,12 +12,11 @@ use crate::observe::tls;
 use crate::observe::watch::{Seen, Settings, Wish, endpoint as watch_endpoint};
 use crate::publish::coalesce::Coalesce;
 use crate::remedy::{self, Outcome};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{Instant, MissedTickBehavior};
 
 /// Runs one gateway until `stop` is true, and then until its remedy has ended.
 pub(super) async fn drive(gateway: Locked, effects: Vec<Effect>, mut stop: watch::Receiver<bool>) {
@@ -25,10 +25,9 @@ pub(super) async fn drive(gateway: Locked, effects: Vec<Effect>, mut stop: watch
     let mut hands = Hands::new(&config, &told);
     hands.done(&gateway, effects);
     let mut sources = Watched::begin(&config.sources);
-    let begun = Instant::now();
+    let begun = clock::instant();
     let mut coalesce = Coalesce::default();
-    let mut tick = tokio::time::interval(Duration::from_secs(1));
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut tick = clock::ticks(Duration::from_secs(1));
     loop {
         let due = coalesce.due().map(|at| begun + at);
         let effects = tokio::select! {
@@ -36,25 +35,33 @@ pub(super) async fn drive(gateway: Locked, effects: Vec<Effect>, mut stop: watch
             _ = stop.wait_for(|stop| *stop) => break,
             Some((id, outcome)) = hands.ended() => ended(&gateway, id, outcome),
             () = until(due) => {
-                coalesce.published(begun.elapsed());
+                coalesce.published(clock::since(begun));
                 lock(&gateway).publish(clock::now())
             }
             () = sources.changed() => {
                 if let Some(inventory) = sources.inventory() {
                     lock(&gateway).stored(inventory);
-                    coalesce.changed(begun.elapsed());
+                    coalesce.changed(clock::since(begun));
                 }
                 Vec::new()
             }
-            Some(told) = heard.recv() => lock(&gateway).told(told, clock::now()),
+            // Before what is heard: a thousand endpoints that never stop telling must not keep time from passing.
             _ = tick.tick() => lock(&gateway).tick(clock::now()),
+            Some(told) = heard.recv() => lock(&gateway).told(told, clock::now()),
         };
         hands.done(&gateway, effects);
     }
     // Nothing new is begun; what is under way is seen to its end, which its own timeout bounds.
-    while let Some((id, outcome)) = hands.ended().await {
-        let _ = ended(&gateway, id, outcome);
+    loop {
+        tokio::select! {
+            over = hands.ended() => match over {
+                Some((id, outcome)) => drop(ended(&gateway, id, outcome)),
+                None => break,
+            },
+            _ = tick.tick() => lock(&gateway).beat = clock::now(),
+        }
     }
+    lock(&gateway).save();
 }
 
 fn ended(gateway: &Locked, id: u64, outcome: Outcome) -> Vec<Effect> {
@@ -63,7 +70,7 @@ fn ended(gateway: &Locked, id: u64, outcome: Outcome) -> Vec<Effect> {
 
 async fn until(due: Option<Instant>) {
     match due {
-        Some(at) => tokio::time::sleep_until(at).await,
+        Some(at) => clock::sleep_until(at).await,
         None => std::future::pending().await,
     }
 }
@@ -75,8 +82,8 @@ const MOST_HANDSHAKES: usize = 32;
 struct Hands {
     expectations: watch::Sender<Option<Arc<Expectations>>>,
     wishes: HashMap<String, mpsc::Sender<Wish>>,
-    /// Looks that found a watcher's hands full; they are asked for again.
-    waiting: Vec<(String, Vec<String>)>,
+    /// Looks that found a watcher's hands full, by endpoint; they are asked for again.
+    waiting: BTreeMap<String, BTreeSet<String>>,
     _tasks: JoinSet<()>,
     remedies: JoinSet<(u64, Outcome)>,
     running: HashMap<u64, AbortHandle>,
@@ -116,7 +123,7 @@ impl Hands {
         }
         let (roots, _) = tls::system_roots();
         let client = Client::new(tls::verified(roots));
-        let waiting = Vec::new();
+        let waiting = BTreeMap::new();
         Self {
             expectations,
             wishes,
@@ -135,7 +142,7 @@ impl Hands {
                 Effect::Expect(new) => {
                     let _ = self.expectations.send(Some(new));
                 }
-                Effect::Look(endpoint, hosts) => self.waiting.push((endpoint, hosts)),
+                Effect::Look(endpoint, hosts) => self.waiting.entry(endpoint).or_default().extend(hosts),
                 Effect::Start(intent) => {
                     let remedies = lock(gateway).config.policy.remedies.clone();
                     let Some(remedy) = remedies.into_iter().find(|r| r.name == intent.remedy) else {
@@ -161,9 +168,10 @@ impl Hands {
 
     /// Hands looks on, as far as watchers can take them now; a watcher that cannot is busy telling us something.
     fn ask(&mut self) {
-        self.waiting.retain(|(endpoint, hosts)| match self.wishes.get(endpoint) {
+        self.waiting.retain(|endpoint, hosts| match self.wishes.get(endpoint) {
             Some(to) => {
-                matches!(to.try_send(Wish::Probe(hosts.clone())), Err(mpsc::error::TrySendError::Full(_)))
+                let wish = Wish::Probe(hosts.iter().cloned().collect());
+                matches!(to.try_send(wish), Err(mpsc::error::TrySendError::Full(_)))
             }
             None => false,
         });

@@ -5,7 +5,6 @@
 //! ```
 //! SIGTERM and SIGINT drain (a remedy in flight is waited for and its end recorded), a second one forces. SIGHUP reads
 //! the configuration again; one that is wrong is told, and the running one kept.
-pub mod clock;
 pub mod drive;
 pub mod findings;
 pub mod gateway;
@@ -17,16 +16,17 @@ pub mod state;
 pub mod stored_at;
 pub mod tell;
 
+use crate::clock;
 use crate::config::{self, Config, Overrides};
 use crate::finding::Finding;
 use crate::log::Level;
 use crate::metrics::{Format, Store, catalogue as metric, encode, process};
 use crate::publish::serve::Ledgers;
-use crate::server::listen::Server;
+use crate::server::listen::{Port, Server};
 use crate::server::{Answers, Shared};
 use certdrift_contract::UnixTime;
-use gateway::Gateway;
-use std::collections::BTreeSet;
+use gateway::{Gateway, Kept};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::signal::unix::{SignalKind, signal};
@@ -49,6 +49,8 @@ pub struct Hub {
     /// Gateways that had their first complete ledger.
     ready: Mutex<BTreeSet<String>>,
     gateways: Mutex<Vec<Locked>>,
+    /// What gateways hand on to themselves over a reload.
+    kept: Mutex<BTreeMap<String, Kept>>,
     started: UnixTime,
 }
 
@@ -63,7 +65,8 @@ impl Hub {
             ledgers: Ledgers::default(),
             ready: Mutex::new(BTreeSet::new()),
             gateways: Mutex::new(Vec::new()),
-            started: clock::seconds(clock::now()),
+            kept: Mutex::new(BTreeMap::new()),
+            started: clock::now().seconds(),
         }
     }
 
@@ -75,6 +78,11 @@ impl Hub {
     /// The gateway had its first complete ledger.
     pub fn ready(&self, gateway: &str) {
         lock(&self.ready).insert(gateway.to_owned());
+    }
+
+    /// What the gateway of this name kept when the configuration before this one ended.
+    fn kept(&self, gateway: &str) -> Kept {
+        lock(&self.kept).remove(gateway).unwrap_or_default()
     }
 
     /// Whether it had.
@@ -114,19 +122,21 @@ impl Answers for Hub {
         let mut gauges = crate::metrics::Gauges::default();
         gauges.set(&metric::BUILD, &[env!("CARGO_PKG_VERSION")], 1.0);
         let cpu = process::read(&mut gauges);
+        let now = clock::now().seconds();
         for gateway in lock(&self.gateways).iter() {
-            show::gauges(&lock(gateway), self, &mut gauges);
+            show::gauges(&lock(gateway), self, now, &mut gauges);
         }
         encode::page(&self.store(), &gauges, cpu, format)
     }
 
     fn state(&self) -> String {
+        let now = clock::now().seconds();
         let state = state::State {
             schema: state::SCHEMA.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started: self.started,
-            now: clock::seconds(clock::now()),
-            gateways: lock(&self.gateways).iter().map(|g| show::state(&lock(g))).collect(),
+            now,
+            gateways: lock(&self.gateways).iter().map(|g| show::state(&lock(g), now)).collect(),
         };
         serde_json::to_string(&state).unwrap_or_else(|e| format!("{{\"error\": \"{e}\"}}"))
     }
@@ -154,36 +164,61 @@ pub async fn run(
     level: Level,
 ) -> Result<(), Vec<Finding>> {
     let hub = Arc::new(Hub::new());
-    let mut signals =
-        Signals::new().map_err(|e| vec![findings::SIGNALS.on("this process", e.to_string())])?;
+    let mut signals = Signals::new(path, overrides)
+        .map_err(|e| vec![findings::SIGNALS.on("this process", e.to_string())])?;
+    let mut port = None;
+    // What ran before the configuration that is begun now: gone back to when that cannot be begun.
+    let mut before: Option<Config> = None;
     loop {
-        match generation(&hub, &config, &level, &mut signals, &path, &overrides).await? {
-            End::Stop => return Ok(()),
-            End::Reload(next) => {
+        let reloads = before.is_some();
+        match generation(&hub, &config, reloads, &mut port, &level, &mut signals).await {
+            Ok(End::Stop) => return Ok(()),
+            Ok(End::Reload(next)) => {
                 if next.log.level != config.log.level {
                     level.set(next.log.level);
                 }
-                config = *next;
+                before = Some(std::mem::replace(&mut config, *next));
+            }
+            Err(wrong) => {
+                let Some(last) = before.take() else { return Err(wrong) };
+                refused(&hub, &wrong);
+                config = last;
             }
         }
     }
 }
 
+fn refused(hub: &Hub, wrong: &[Finding]) {
+    hub.store().add(&metric::RELOADS, &["refused"], 1);
+    for finding in wrong {
+        crate::log::finding("", finding);
+    }
+    tracing::warn!("the configuration is wrong; the running one is kept");
+}
+
+/// One configuration, from its beginning to its end. An error means that it was not begun.
 async fn generation(
     hub: &Arc<Hub>,
     config: &Config,
+    reloads: bool,
+    port: &mut Option<Port>,
     level: &Level,
     signals: &mut Signals,
-    path: &std::path::Path,
-    overrides: &Overrides,
 ) -> Result<End, Vec<Finding>> {
-    let server = Server::bind(&config.listen).await.map_err(|f| vec![f])?;
+    let server = Server::bind(&config.listen, port.as_ref()).await.map_err(|f| vec![f])?;
     let mut opened = Vec::new();
     for gateway in &config.gateways {
         hub.store().preset(&gateway.name);
-        opened.push(Gateway::open(config, gateway.clone(), Arc::clone(hub)).map_err(|f| vec![f])?);
+        opened.push(
+            Gateway::open(config, gateway.clone(), Arc::clone(hub), clock::now()).map_err(|f| vec![f])?,
+        );
+    }
+    *port = Some(server.port());
+    if reloads {
+        hub.store().add(&metric::RELOADS, &["taken"], 1);
     }
     let (stop, stopped) = watch::channel(false);
+    let (close, closed) = watch::channel(false);
     let mut loops = JoinSet::new();
     let mut all = Vec::new();
     for (gateway, effects) in opened {
@@ -200,46 +235,71 @@ async fn generation(
         level: level.clone(),
         open_metrics: config.listen.open_metrics,
     };
-    let serving = tokio::spawn(server.serve(shared, stopped));
-    let end = signals.next(hub, path, overrides).await;
+    let serving = tokio::spawn(server.serve(shared, closed));
+    let mut end = signals.next(hub).await;
     tracing::info!(
         why = if matches!(end, End::Stop) { "told to stop" } else { "configuration changed" },
         "draining"
     );
     let _ = stop.send(true);
-    let drained = async {
-        while loops.join_next().await.is_some() {}
-        let _ = serving.await;
-    };
-    tokio::select! {
-        () = drained => {}
-        () = signals.force() => {
-            tracing::warn!("told to stop again: ending at once");
-            std::process::exit(1);
+    loop {
+        tokio::select! {
+            none = loops.join_next() => if none.is_none() { break },
+            () = signals.force() => match end {
+                End::Stop => at_once(),
+                End::Reload(_) => {
+                    tracing::info!(why = "told to stop", "draining");
+                    end = End::Stop;
+                }
+            }
         }
     }
-    let names: BTreeSet<String> = lock(&hub.gateways).iter().map(|g| lock(g).config.name.clone()).collect();
-    lock(&hub.gateways).clear();
-    if let End::Reload(next) = &end {
-        for gone in
-            names.iter().filter(|name| !next.gateways.iter().any(|g| g.name == **name && g.publish.serve))
-        {
-            hub.ledgers.withdraw(gone);
+    // Until here probes, metrics and ledgers were answered.
+    let _ = close.send(true);
+    let ended: Vec<Locked> = std::mem::take(&mut *lock(&hub.gateways));
+    match &end {
+        End::Stop => {
+            *port = None;
+            tokio::select! {
+                _ = serving => {}
+                () = signals.force() => at_once(),
+            }
         }
-        lock(&hub.ready).clear();
+        End::Reload(next) => {
+            let serves = |name: &str| next.gateways.iter().any(|g| g.name == name && g.publish.serve);
+            for gateway in &ended {
+                let mut gateway = lock(gateway);
+                let name = gateway.config.name.clone();
+                if !serves(&name) {
+                    hub.ledgers.withdraw(&name);
+                }
+                lock(&hub.kept).insert(name, gateway.keep());
+            }
+            lock(&hub.ready).retain(|name| next.gateways.iter().any(|g| g.name == *name));
+        }
     }
     Ok(end)
 }
 
+fn at_once() -> ! {
+    tracing::warn!("told to stop again: ending at once");
+    std::process::exit(1)
+}
+
+/// What tells this process to end or to read its configuration again, and where that is.
 struct Signals {
+    path: PathBuf,
+    overrides: Overrides,
     term: tokio::signal::unix::Signal,
     int: tokio::signal::unix::Signal,
     hup: tokio::signal::unix::Signal,
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    fn new(path: PathBuf, overrides: Overrides) -> std::io::Result<Self> {
         Ok(Self {
+            path,
+            overrides,
             term: signal(SignalKind::terminate())?,
             int: signal(SignalKind::interrupt())?,
             hup: signal(SignalKind::hangup())?,
@@ -254,23 +314,14 @@ impl Signals {
     }
 
     /// Waits for the end of this generation.
-    async fn next(&mut self, hub: &Hub, path: &std::path::Path, overrides: &Overrides) -> End {
+    async fn next(&mut self, hub: &Hub) -> End {
         loop {
             tokio::select! {
                 _ = self.term.recv() => return End::Stop,
                 _ = self.int.recv() => return End::Stop,
-                _ = self.hup.recv() => match config::load(path, overrides) {
-                    Ok(next) => {
-                        hub.store().add(&metric::RELOADS, &["taken"], 1);
-                        return End::Reload(Box::new(next));
-                    }
-                    Err(wrong) => {
-                        hub.store().add(&metric::RELOADS, &["refused"], 1);
-                        for finding in &wrong {
-                            crate::log::finding("", finding);
-                        }
-                        tracing::warn!("the configuration is wrong; the running one is kept");
-                    }
+                _ = self.hup.recv() => match config::load(&self.path, &self.overrides) {
+                    Ok(next) => return End::Reload(Box::new(next)),
+                    Err(wrong) => refused(hub, &wrong),
                 }
             }
         }

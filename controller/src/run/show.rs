@@ -2,8 +2,8 @@
 use super::gateway::{Gateway, entries};
 use super::sights::Sight;
 use super::state::{Endpoint, Host, LedgerState, Seen};
-use super::{Hub, clock, state};
-use crate::converge::{Mode, may_start};
+use super::{Hub, state};
+use crate::converge::{Mode, gateway_is_free, may_start};
 use crate::finding::Severity;
 use crate::metrics::Gauges;
 use crate::metrics::catalogue as metric;
@@ -24,10 +24,9 @@ fn count(n: usize) -> f64 {
 }
 
 /// Sets the gauges of a gateway.
-pub(super) fn gauges(gateway: &Gateway, hub: &Hub, to: &mut Gauges) {
+pub(super) fn gauges(gateway: &Gateway, hub: &Hub, now: UnixTime, to: &mut Gauges) {
     let name = gateway.config.name.clone();
     let name = name.as_str();
-    let now = clock::seconds(clock::now());
     to.set(&metric::READY, &[name], f64::from(u8::from(hub.is_ready(name))));
     to.set(&metric::HEALING, &[name], f64::from(u8::from(gateway.config.policy.mode == Mode::Heal)));
     if let Some(inventory) = &gateway.inventory {
@@ -114,8 +113,7 @@ fn endpoints(gateway: &Gateway, name: &str, to: &mut Gauges) {
 }
 
 /// All that is known of a gateway.
-pub(super) fn state(gateway: &Gateway) -> state::Gateway {
-    let now = clock::seconds(clock::now());
+pub(super) fn state(gateway: &Gateway, now: UnixTime) -> state::Gateway {
     let drifts = drifts(gateway, now);
     let mut expected: HashMap<&str, (&str, &[Expected])> = HashMap::new();
     if let Some(ledger) = gateway.publisher.ledger() {
@@ -188,6 +186,7 @@ fn seen(endpoint: &str, sight: &Sight, drift: Option<&Drift>) -> Seen {
         evidence: sight.evidence.as_str().to_owned(),
         served: sight.served.map(|f| f.to_string()),
         not_after: sight.not_after,
+        possession: sight.possession.as_ref().map(|p| p.as_str().to_owned()),
         at: sight.at,
         since: sight.since,
         blind: sight.blind.clone(),
@@ -213,11 +212,14 @@ struct Drift {
 
 fn drifts(gateway: &Gateway, now: UnixTime) -> BTreeMap<(&str, &str), Drift> {
     let Some(machine) = gateway.machine() else { return BTreeMap::new() };
+    let free = gateway_is_free(machine);
     let one = |(name, endpoint, host, drift): (_, _, _, &crate::converge::Drift)| {
         let known = machine.acknowledged.get(host).filter(|a| crate::converge::Millis::from(now) < a.until);
         let shown = Drift {
             cause: Some(drift.cause.as_str().to_owned()),
-            waits: may_start(machine, name, endpoint, host, drift).err().map(|wait| wait.as_str().to_owned()),
+            waits: may_start(machine, free, name, endpoint, host, drift)
+                .err()
+                .map(|wait| wait.as_str().to_owned()),
             acknowledged: known.map(|a| a.reason.clone()),
         };
         ((name, host), shown)

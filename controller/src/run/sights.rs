@@ -3,6 +3,7 @@
 use crate::finding::Finding;
 use crate::observe::Outcome;
 use crate::observe::judge::Judged;
+use crate::observe::verifier::Possession;
 use crate::observe::workers::Proof;
 use certdrift_contract::{Evidence, Fingerprint, UnixTime, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +22,8 @@ pub struct Sight {
     pub served: Option<Fingerprint>,
     /// End of its validity, where it is known.
     pub not_after: Option<UnixTime>,
+    /// Whether the peer proved that it holds the key, where a handshake told.
+    pub possession: Option<Possession>,
     /// When that was.
     pub at: UnixTime,
     /// Since when the verdict is what it is.
@@ -63,6 +66,13 @@ impl Sights {
         }
     }
 
+    /// Only these endpoints are there still.
+    pub fn keep(&mut self, endpoint: impl Fn(&str) -> bool) {
+        for sights in self.hosts.values_mut() {
+            sights.retain(|name, _| endpoint(name));
+        }
+    }
+
     /// Pins a judged observation. One of a host that is not listed (any more) is dropped.
     pub fn saw(&mut self, judged: &Judged) {
         let observation = &judged.observation;
@@ -74,6 +84,7 @@ impl Sights {
             evidence: observation.evidence,
             served: None,
             not_after: None,
+            possession: None,
             at: now,
             since: now,
             blind: None,
@@ -109,7 +120,10 @@ impl Sights {
         sight.at = now;
         sight.blind = None;
         match &observation.outcome {
-            Outcome::Served { leaf, not_after, .. } => {
+            Outcome::Served { leaf, not_after, possession, .. } => {
+                if handshake || sight.served != Some(*leaf) {
+                    sight.possession.clone_from(possession);
+                }
                 sight.served = Some(*leaf);
                 if not_after.is_some() {
                     sight.not_after = *not_after;
@@ -163,6 +177,7 @@ mod tests {
             placeholder: false,
             first_seen: at,
             not_after: None,
+            possession: None,
         };
         let observation = Observation {
             endpoint: "a".into(),
@@ -170,7 +185,7 @@ mod tests {
             family: None,
             worker: worker.map(str::to_owned),
             at,
-            began: at,
+            began: at.into(),
             evidence,
             outcome,
         };

@@ -108,6 +108,8 @@ pub struct Seen {
     pub served: Option<String>,
     /// End of validity of that.
     pub not_after: Option<UnixTime>,
+    /// Whether the peer proved that it holds that one's key: `proven`, `unproven` (its signature cannot be checked here); none where the evidence does not show it.
+    pub possession: Option<String>,
     /// When it was seen last.
     pub at: UnixTime,
     /// Since when the verdict is what it is.

@@ -39,7 +39,7 @@ mod tests {
     #[test]
     fn the_newest_file_of_the_source_tells() {
         let folder = tempfile::tempdir().unwrap();
-        let now = super::super::clock::now();
+        let now = crate::clock::now();
         std::fs::write(folder.path().join("demo.pem"), "x").unwrap();
         let source = format!("file:{}", folder.path().join("demo").display());
         let at = of(&source, Millis(now.0 + 1_000));

@@ -11,6 +11,7 @@
 pub mod access;
 pub mod findings;
 pub mod listen;
+mod seats;
 pub mod tls;
 
 use crate::config::LogLevel;

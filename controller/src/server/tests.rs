@@ -128,7 +128,7 @@ async fn the_log_level_is_set_and_nonsense_refused() {
 #[tokio::test]
 async fn a_listening_server_answers_and_ends_when_told_although_a_client_is_silent() {
     let listen = Listen { address: SocketAddr::from(([127, 0, 0, 1], 0)), ..Listen::default() };
-    let server = listen::Server::bind(&listen).await.unwrap();
+    let server = listen::Server::bind(&listen, None).await.unwrap();
     let address = server.address().unwrap();
     let (stop, stopped) = watch::channel(false);
     let served = tokio::spawn(server.serve(shared(), stopped));
@@ -139,7 +139,7 @@ async fn a_listening_server_answers_and_ends_when_told_although_a_client_is_sile
     client.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"HTTP/1.1 200");
     stop.send(true).unwrap();
-    tokio::time::timeout(std::time::Duration::from_secs(10), served).await.unwrap().unwrap();
+    crate::clock::timeout(std::time::Duration::from_secs(10), served).await.unwrap().unwrap();
     drop(silent);
 }
 
@@ -147,7 +147,7 @@ async fn a_listening_server_answers_and_ends_when_told_although_a_client_is_sile
 async fn a_port_that_is_taken_is_said_so() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = Listen { address: taken.local_addr().unwrap(), ..Listen::default() };
-    let finding = listen::Server::bind(&listen).await.unwrap_err();
+    let finding = listen::Server::bind(&listen, None).await.unwrap_err();
     assert_eq!(finding.code, "CD-510");
 }
 
@@ -181,7 +181,7 @@ async fn its_own_renewed_certificate_is_served_without_a_restart_and_a_torn_one_
     };
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
     let server =
-        listen::Server::bind(&Listen { address, tls: Some(tls), ..Listen::default() }).await.unwrap();
+        listen::Server::bind(&Listen { address, tls: Some(tls), ..Listen::default() }, None).await.unwrap();
     let address = server.address().unwrap();
     let (_stop, stopped) = watch::channel(false);
     tokio::spawn(server.serve(shared(), stopped));

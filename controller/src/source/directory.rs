@@ -6,6 +6,7 @@
 use super::findings as kinds;
 use super::layout::{self, Member};
 use super::reading::{Fault, Reading, read};
+use crate::converge::Millis;
 use crate::finding::Finding;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
@@ -13,7 +14,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// Bytes of one file that are read.
 pub const MAX_FILE: u64 = 1 << 20;
@@ -95,7 +96,7 @@ impl Directory {
         if let Some(only) = &only {
             walk.sources.retain(|_, members| members.iter().any(|m| m.certificate == *only));
         }
-        let now = SystemTime::now();
+        let now = crate::clock::now();
         let mut old = std::mem::take(&mut self.cache);
         let mut sources = BTreeMap::new();
         for (name, members) in walk.sources {
@@ -223,7 +224,7 @@ fn member_reading(
     root: &Path,
     member: &Member,
     cached: Option<(Vec<Stamp>, Arc<Reading>)>,
-    now: SystemTime,
+    now: Millis,
 ) -> (Option<Vec<Stamp>>, Arc<Reading>) {
     let stamps: Option<Vec<Stamp>> =
         member.paths().map(|path| std::fs::metadata(root.join(path)).ok().map(|m| Stamp::of(&m))).collect();
@@ -287,9 +288,8 @@ impl Stamp {
         }
     }
 
-    fn older_than(&self, age: Duration, now: SystemTime) -> bool {
-        let seconds = u64::try_from(self.changed.0).unwrap_or(0);
-        let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.saturating_add(1));
-        now.duration_since(changed).is_ok_and(|passed| passed >= age)
+    fn older_than(&self, age: Duration, now: Millis) -> bool {
+        let changed = Millis::from_seconds(self.changed.0.saturating_add(1));
+        u64::try_from(now.since(changed)).is_ok_and(|passed| Duration::from_millis(passed) >= age)
     }
 }

@@ -6,13 +6,13 @@
 use super::directory::{Directory, Snapshot};
 use super::findings as kinds;
 use super::inventory::{Inventory, Memory, Policy};
-use certdrift_contract::UnixTime;
+use crate::clock;
 use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 /// How often to look without being told.
@@ -45,7 +45,7 @@ pub async fn watch(
         directory = back;
         // What changed between the look and the new watch would be missed: look once more.
         let more = watches.set(&snapshot);
-        let now = now();
+        let now = clock::now().seconds();
         let mut inventory = memory.feed(&snapshot, &policy, now);
         if let Some(why) = &watches.refused {
             let object = format!("file:{}", directory.root().display());
@@ -71,15 +71,10 @@ pub async fn watch(
         });
         tokio::select! {
             () = to.closed() => return,
-            () = tokio::time::sleep(until) => {}
-            () = changed.notified() => tokio::time::sleep(GATHER).await,
+            () = clock::sleep(until) => {}
+            () = changed.notified() => clock::sleep(GATHER).await,
         }
     }
-}
-
-fn now() -> UnixTime {
-    let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    UnixTime::from_seconds(i64::try_from(seconds).unwrap_or(i64::MAX))
 }
 
 /// The kernel's watches, kept equal to the directories of the last snapshot.

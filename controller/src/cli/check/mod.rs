@@ -10,6 +10,7 @@ pub mod view;
 
 use super::output::{Output, Progress};
 use super::{Exit, Failure};
+use crate::clock;
 use crate::converge::period::Period;
 use crate::finding::Finding;
 use crate::observe::findings;
@@ -17,11 +18,10 @@ use crate::observe::handshake::{Target, look};
 use crate::observe::proxy_protocol::ProxyProtocol;
 use crate::observe::verifier::Offer;
 use crate::source::KeyFamily;
-use certdrift_contract::UnixTime;
 use expect::Expect;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 use target::{Host, Place};
 use tokio::sync::Semaphore;
 use trust::Trust;
@@ -137,17 +137,17 @@ impl Only {
 pub fn run(args: &Args, out: &Output) -> Result<Exit, Failure> {
     let plan = Arc::new(plan(args)?);
     let report = super::block_on(async {
-        let started = Instant::now();
+        let started = clock::instant();
         let mut progress = Progress::new(out);
         loop {
             let report = once(&plan).await;
             let left =
-                args.wait.map_or(Duration::ZERO, Period::as_duration).saturating_sub(started.elapsed());
+                args.wait.map_or(Duration::ZERO, Period::as_duration).saturating_sub(clock::since(started));
             if report.verdict.exit() == Exit::Good || left.is_zero() {
                 return report;
             }
             progress.tell(&report.news(), left);
-            tokio::time::sleep(PAUSE.min(left)).await;
+            clock::sleep(PAUSE.min(left)).await;
         }
     })?;
     out.show(&report)?;
@@ -214,7 +214,8 @@ async fn once(plan: &Arc<Plan>) -> Report {
         });
         hosts.push((host, looks.collect::<Vec<_>>(), found.findings));
     }
-    let mut report = Report { verdict: Verdict::Match, exit_code: 0, at: now(), hosts: Vec::new() };
+    let mut report =
+        Report { verdict: Verdict::Match, exit_code: 0, at: clock::now().seconds(), hosts: Vec::new() };
     for (host, looks, findings) in hosts {
         let mut addresses = Vec::new();
         for look in looks {
@@ -251,7 +252,7 @@ async fn addresses(plan: &Plan, host: &Host) -> Found {
     let mut found = Found { addresses: Vec::new(), findings: Vec::new() };
     for place in places {
         let lookup = tokio::net::lookup_host((place.name.as_str(), place.port.unwrap_or(host.port)));
-        let why = match tokio::time::timeout(plan.timeout, lookup).await {
+        let why = match clock::timeout(plan.timeout, lookup).await {
             Ok(Ok(all)) => {
                 let all: Vec<SocketAddr> = all.collect();
                 let takes = |address: &&SocketAddr| plan.only.is_none_or(|only| only.takes(address));
@@ -287,7 +288,7 @@ async fn one(plan: &Plan, host: &Host, address: SocketAddr) -> view::Address {
         look(&target, Offer::Only(ed25519)),
     );
     let looks = [(ecdsa, looks.1), (rsa, looks.0), (ed25519, looks.2)];
-    let now = now();
+    let now = clock::now().seconds();
     let question = judge::Question {
         host: &host.concrete,
         expect: &plan.expect,
@@ -297,9 +298,4 @@ async fn one(plan: &Plan, host: &Host, address: SocketAddr) -> view::Address {
     judge::address(&address.to_string(), &looks, &question, |served| {
         plan.trust.as_ref().map(|t| t.path(&served.certificates, now.seconds()))
     })
-}
-
-fn now() -> UnixTime {
-    let elapsed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    UnixTime::from_seconds(i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX))
 }

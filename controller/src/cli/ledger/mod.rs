@@ -6,9 +6,8 @@ mod verify;
 
 use super::output::Output;
 use super::{Exit, Failure};
-use certdrift_contract::{Expected, Fingerprint, UnixTime};
+use certdrift_contract::{Expected, Fingerprint};
 use std::path::PathBuf;
-use std::time::SystemTime;
 
 /// Typed after `ledger`.
 #[derive(Debug, clap::Args)]
@@ -98,7 +97,7 @@ pub fn run(args: &Args, out: &Output) -> Result<Exit, Failure> {
         What::Show(args) => {
             let loaded = load::load(&args.ledger, &args.remote)?;
             let (ledger, parts) = loaded.whole()?;
-            out.show(&show::View::new(ledger, parts, now()))?;
+            out.show(&show::View::new(ledger, parts, crate::clock::now().seconds()))?;
             Ok(Exit::Good)
         }
         What::Diff(args) => {
@@ -110,16 +109,11 @@ pub fn run(args: &Args, out: &Output) -> Result<Exit, Failure> {
         }
         What::Verify(args) => {
             let loaded = load::load(&args.ledger, &args.remote)?;
-            let view = verify::View::new(&loaded, now());
+            let view = verify::View::new(&loaded, crate::clock::now().seconds());
             out.show(&view)?;
             Ok(if view.valid() { Exit::Good } else { Exit::Drift })
         }
     }
-}
-
-fn now() -> UnixTime {
-    let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    UnixTime::from_seconds(i64::try_from(seconds).unwrap_or(i64::MAX))
 }
 
 /// The first 8 hex digits, or all when wide.

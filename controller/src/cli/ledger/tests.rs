@@ -7,7 +7,7 @@ use crate::publish::split::Published;
 use certdrift_contract::ledger::{Content, Entry, Retiring};
 use certdrift_contract::{Ledger, Revision, Rules};
 
-const NOW: UnixTime = UnixTime::from_seconds(1_795_478_400);
+const NOW: certdrift_contract::UnixTime = certdrift_contract::UnixTime::from_seconds(1_795_478_400);
 
 fn ledger(entries: usize) -> Ledger {
     let entry = |n: usize| Entry {

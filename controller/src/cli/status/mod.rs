@@ -7,13 +7,14 @@ mod view;
 
 use super::output::{Output, Progress};
 use super::{Exit, Failure};
+use crate::clock;
 use crate::config::DEFAULT_ADDRESS;
 use crate::observe::findings::CHECK_USAGE;
 use crate::observe::http::{Bounds, Client, Request, Url, UrlError};
 use crate::observe::tls;
 use crate::run::findings::{NO_CONTROLLER, NOT_A_CONTROLLER};
 use crate::run::state::{SCHEMA, State};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Typed after `status`.
 #[derive(Debug, clap::Args)]
@@ -63,20 +64,21 @@ pub fn run(args: &Args, out: &Output) -> Result<Exit, Failure> {
         .parse()
         .map_err(|e: UrlError| Failure::usage(NO_CONTROLLER.on(args.url.clone(), e.to_string())))?;
     let hosts = args.hosts.iter().map(|text| listed(text)).collect::<Result<Vec<_>, _>>()?;
-    let deadline = args.wait.map(|wait| Instant::now() + wait.as_duration());
+    let deadline = args.wait.map(|wait| clock::instant() + wait.as_duration());
     let answered = super::block_on(async {
         let mut progress = Progress::new(out);
         loop {
             let state = ask(&url).await;
             let shown = state.map(|state| view::Shown::new(state, args.gateway.as_deref(), &hosts));
             let good = shown.as_ref().is_ok_and(|shown| shown.exit() == Exit::Good);
-            if good || deadline.is_none_or(|deadline| Instant::now() + AGAIN > deadline) {
+            if good || deadline.is_none_or(|deadline| clock::instant() + AGAIN > deadline) {
                 return shown;
             }
             let state = shown.as_ref().map_or_else(|_| "no controller answers".to_owned(), view::Shown::news);
-            let left = deadline.unwrap_or_else(Instant::now).saturating_duration_since(Instant::now());
+            let left = deadline
+                .map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(clock::instant()));
             progress.tell(&state, left);
-            tokio::time::sleep(AGAIN).await;
+            clock::sleep(AGAIN).await;
         }
     })?;
     let shown = answered?;

@@ -20,6 +20,7 @@ fn seen(endpoint: &str, verdict: &str, class: Option<&str>) -> Seen {
         evidence: "handshake".into(),
         served: Some("3f9c".repeat(16)),
         not_after: None,
+        possession: Some("proven".into()),
         at: NOW,
         since: NOW.plus(-840),
         blind: None,

@@ -3,12 +3,12 @@ use super::machine::{Act, Ask, Failure, Heard, Machine, Pace, Problem};
 use super::request::Resource;
 use super::store::Store;
 use super::wire::{self, Item, Line, Reader};
+use crate::clock;
 use http_body_util::BodyExt as _;
 use kube::client::Body;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::timeout;
 use zeroize::Zeroize as _;
 
 /// How long a page may take.
@@ -64,7 +64,7 @@ impl<T: PartialEq + Send + 'static> Watch<T> {
         loop {
             let (ask, wait) = machine.next();
             if let Some(wait) = wait {
-                tokio::time::sleep(wait).await;
+                clock::sleep(wait).await;
             }
             if machine.begins() {
                 self.known().store.begin();
@@ -114,7 +114,7 @@ impl<T: PartialEq + Send + 'static> Hands<'_, T> {
             Ok(request) => request,
             Err(error) => return Heard::Failed(Failure::Broken(error.to_string())),
         };
-        let response = match timeout(self.pace.head, client.send(request)).await {
+        let response = match clock::timeout(self.pace.head, client.send(request)).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Heard::Failed(Failure::Broken(brief(&error))),
             Err(_) => return Heard::Failed(Failure::Broken(format!("no answer in {:?}", self.pace.head))),
@@ -126,7 +126,7 @@ impl<T: PartialEq + Send + 'static> Hands<'_, T> {
                 .get("retry-after")
                 .and_then(|v| v.to_str().ok()?.parse().ok())
                 .map(Duration::from_secs);
-            let said = match timeout(self.pace.head, whole(body, 64 << 10)).await {
+            let said = match clock::timeout(self.pace.head, whole(body, 64 << 10)).await {
                 Ok(Ok(body)) => wire::message(&body),
                 _ => String::new(),
             };
@@ -139,7 +139,7 @@ impl<T: PartialEq + Send + 'static> Hands<'_, T> {
     }
 
     async fn page(&mut self, body: Body) -> Heard {
-        let mut bytes = match timeout(PAGE_TIME, whole(body, MAX_PAGE)).await {
+        let mut bytes = match clock::timeout(PAGE_TIME, whole(body, MAX_PAGE)).await {
             Ok(Ok(bytes)) => bytes,
             Ok(Err(why)) => return Heard::Failed(Failure::Broken(why)),
             Err(_) => {
@@ -166,7 +166,7 @@ impl<T: PartialEq + Send + 'static> Hands<'_, T> {
     async fn lines(&mut self, mut body: Body) -> Heard {
         let mut buffer: Vec<u8> = Vec::new();
         loop {
-            let frame = match timeout(self.machine.patience(), body.frame()).await {
+            let frame = match clock::timeout(self.machine.patience(), body.frame()).await {
                 Err(_) => return Heard::Failed(Failure::Silent),
                 Ok(None) => return Heard::Closed,
                 Ok(Some(Err(error))) => return Heard::Failed(Failure::Broken(brief(&error))),

@@ -65,7 +65,7 @@ fn recorded() -> (State, Run) {
     run.old();
     run.tell(&Event::Restarted);
     run.up("a");
-    run.pass(21);
+    run.pass(51);
     run.old();
     run.old();
     let until = Millis(run.now.0 + 5_000);

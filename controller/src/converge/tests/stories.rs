@@ -280,6 +280,25 @@ fn after_a_restart_the_wire_has_its_whole_time_again_before_the_next_remedy() {
 }
 
 #[test]
+fn a_remedy_interrupted_by_a_crash_has_its_time_before_another_is_started() {
+    let mut run = Run::new(healing());
+    run.tell(&Event::Workload(Workload { replicas: Some(2), ..Workload::default() }));
+    run.drift_until_remedy();
+    run.now.0 += 5_000;
+    run.tell(&Event::Restarted);
+    run.up("a");
+    // Its timeout is 30 s and began before the crash: nobody ended it, and it may be at work.
+    for _ in 0..24 {
+        run.pass(1);
+        assert_eq!(remedies(&run.old()), []);
+    }
+    run.pass(4);
+    run.old();
+    run.pass(1);
+    assert_eq!(remedies(&run.old()), [(2, "restart".to_owned())]);
+}
+
+#[test]
 fn a_remedy_that_tells_nothing_is_abandoned_in_time() {
     let mut run = Run::new(healing());
     run.drift_until_remedy();

@@ -10,11 +10,12 @@ use super::judge::Judged;
 use super::pace::Pace;
 use super::plan::{Next, Plan, Reason};
 use super::workers::{Coverage, Proof};
+use crate::clock;
 use crate::finding::Finding;
 use certdrift_contract::{Fingerprint, UnixTime};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -121,7 +122,7 @@ pub async fn endpoint(
             Some(done) = watcher.running.join_next() => if let Ok(done) = done {
                 watcher.take(done).await;
             },
-            () = tokio::time::sleep(pause) => {}
+            () = clock::sleep(pause) => {}
         }
     }
 }
@@ -168,7 +169,7 @@ impl Watcher {
             pace: Pace::new(settings.per_second),
             settings,
             out,
-            started: Instant::now(),
+            started: clock::instant(),
             expectations: None,
             running: JoinSet::new(),
             looking: 0,
@@ -187,7 +188,7 @@ impl Watcher {
     }
 
     fn now(&self) -> Duration {
-        self.started.elapsed()
+        clock::since(self.started)
     }
 
     fn millis(&self) -> u64 {
@@ -302,9 +303,4 @@ impl Watcher {
             }
         }
     }
-}
-
-fn clock() -> UnixTime {
-    let elapsed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    UnixTime::from_seconds(i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX))
 }

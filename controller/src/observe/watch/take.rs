@@ -8,7 +8,8 @@ use super::super::plan::Reason;
 use super::super::verifier::Possession;
 use super::super::workers::Coverage;
 use super::super::{Observation, Outcome, findings, report, tap};
-use super::{FIRST_PAUSE, LONGEST_PAUSE, Seen, Watcher, clock};
+use super::{FIRST_PAUSE, LONGEST_PAUSE, Seen, Watcher};
+use crate::clock;
 use certdrift_contract::report::Report;
 use certdrift_contract::{Evidence, UnixTime, Verdict};
 use std::sync::Arc;
@@ -21,7 +22,7 @@ impl Watcher {
         expectations: &Expectations,
         looked: Looked,
     ) {
-        let now = clock();
+        let now = clock::now().seconds();
         let mut coverage = self.coverage.remove(&host).unwrap_or_default();
         coverage.total = self.total;
         coverage.connections = coverage.connections.saturating_add(1);
@@ -131,6 +132,7 @@ impl Watcher {
                     placeholder: facts.is_some_and(Facts::is_placeholder),
                     first_seen,
                     not_after: facts.map(|f| f.not_after),
+                    possession: Some(served.possession.clone()),
                 }
             }
         };
@@ -149,14 +151,14 @@ impl Watcher {
             family: sight.offer.family(),
             worker,
             at: now,
-            began: now,
+            began: sight.began,
             evidence: Evidence::Handshake,
             outcome,
         }
     }
 
     pub(super) async fn polled(&mut self, expectations: Option<&Expectations>, polled: Polled) {
-        let now = clock();
+        let now = clock::now().seconds();
         match polled.tap {
             Some(Ok(report)) => {
                 self.source("tap", None).await;

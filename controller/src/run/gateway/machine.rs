@@ -47,10 +47,24 @@ impl Gateway {
         effects
     }
 
+    /// An intent is on disk before its act and its end before another; whatever else is to outlive a crash, within a
+    /// tick: ten thousand hosts that one reload mends are not ten thousand writes. Gives whether the intent is there.
     fn persist(&mut self) -> bool {
-        let Some(machine) = &self.machine else { return false };
+        let in_flight = self.machine.as_ref().and_then(|m| m.in_flight.as_ref()).map(|f| f.intent.id);
+        self.unsaved = true;
+        if in_flight == self.saved_intent {
+            return true;
+        }
+        self.save()
+    }
+
+    /// Writes the state, if there is news in it; gives whether it is on disk.
+    pub(in crate::run) fn save(&mut self) -> bool {
+        let Some(machine) = self.machine.as_ref().filter(|_| self.unsaved) else { return !self.unsaved };
         match self.state_file.write(machine) {
             Ok(()) => {
+                self.unsaved = false;
+                self.saved_intent = machine.in_flight.as_ref().map(|f| f.intent.id);
                 self.own.remove("state");
                 true
             }

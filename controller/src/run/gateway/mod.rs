@@ -10,13 +10,15 @@
 mod findings;
 mod machine;
 mod publish;
+#[cfg(test)]
+mod tests;
 mod told;
 
 pub(super) use publish::entries;
 
+use super::Hub;
 use super::renewals::Renewals;
 use super::sights::Sights;
-use super::{Hub, clock};
 use crate::config;
 use crate::converge::{Acknowledgement, Event, Intent, Millis, Record, State};
 use crate::finding::{Finding, Severity};
@@ -65,6 +67,10 @@ pub struct Gateway {
     pub(super) beat: Millis,
     machine: Option<State>,
     state_file: StateFile,
+    /// There is something in the machine that is not on disk yet.
+    unsaved: bool,
+    /// Of the remedy in flight, as the disk has it.
+    saved_intent: Option<u64>,
     history: History,
     published: Vec<Finding>,
     own: BTreeMap<String, Finding>,
@@ -77,6 +83,13 @@ pub struct Gateway {
     tended: Millis,
 }
 
+/// What outlives a reload of the configuration: the machine's state is on disk, and the rest is seen anew.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    sights: Sights,
+    renewals: Renewals,
+}
+
 impl Gateway {
     /// Takes up what the last run left.
     ///
@@ -86,8 +99,8 @@ impl Gateway {
         all: &config::Config,
         config: config::Gateway,
         hub: Arc<Hub>,
+        now: Millis,
     ) -> Result<(Self, Vec<Effect>), Finding> {
-        let now = clock::now();
         let directory = all.state_of(&config);
         let state_file = StateFile::open(&directory)?;
         let history = History::new(&directory);
@@ -126,20 +139,25 @@ impl Gateway {
             .filter(|h| !config.acknowledged.iter().any(|a| a.host == **h))
             .cloned()
             .collect();
+        let Kept { mut sights, mut renewals } = hub.kept(&config.name);
+        sights.keep(|endpoint| config.endpoints.iter().any(|e| e.name == endpoint));
+        renewals.keep(|_| true, |endpoint, _| config.endpoints.iter().any(|e| e.name == endpoint && !e.edge));
         let workers = config.endpoints.iter().filter_map(|e| Some((e.name.clone(), e.workers?))).collect();
         let mut gateway = Self {
             ledger_file,
-            sights: Sights::default(),
+            sights,
             publisher,
-            renewals: Renewals::default(),
+            renewals,
             records,
             alerts: BTreeMap::new(),
             answers: BTreeMap::new(),
             invalid: BTreeSet::new(),
             inventory: None,
             beat: now,
+            saved_intent: machine.in_flight.as_ref().map(|f| f.intent.id),
             machine: Some(machine),
             state_file,
+            unsaved: false,
             history,
             published: Vec::new(),
             own: BTreeMap::new(),
@@ -169,6 +187,11 @@ impl Gateway {
         Ok((gateway, effects))
     }
 
+    /// What the gateway of this name goes on with after a reload.
+    pub(super) fn keep(&mut self) -> Kept {
+        Kept { sights: std::mem::take(&mut self.sights), renewals: std::mem::take(&mut self.renewals) }
+    }
+
     /// What the machine remembers.
     pub(super) fn machine(&self) -> Option<&State> {
         self.machine.as_ref()
@@ -190,6 +213,7 @@ impl Gateway {
     pub fn tick(&mut self, now: Millis) -> Vec<Effect> {
         self.beat = now;
         let effects = self.event(Event::Tick, now);
+        self.save();
         if now.since(self.tended) >= 10_000 {
             self.tended = now;
             match self.publisher.tend() {

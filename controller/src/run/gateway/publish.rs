@@ -4,11 +4,11 @@ use crate::converge::{Event, Millis};
 use crate::finding::{Finding, Severity};
 use crate::metrics::catalogue as metric;
 use crate::observe::expectations::Expectations;
-use crate::run::{clock, stored_at};
+use crate::run::stored_at;
 use certdrift_contract::index::DEFAULT;
 use certdrift_contract::ledger::{Content, Entry};
 use certdrift_contract::{Expected, Fingerprint, Ledger};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// Of one renewal, so many hosts are followed to the wire; they share one certificate.
@@ -21,7 +21,7 @@ impl Gateway {
         let before = self.publisher.ledger().cloned();
         let first = self.expectations.is_none();
         let complete = inventory.complete;
-        let outcome = self.publisher.publish(inventory, clock::seconds(now));
+        let outcome = self.publisher.publish(inventory, now.seconds());
         let failed = outcome.findings.iter().any(|f| f.code == crate::publish::findings::NOT_WRITTEN.code);
         let result = match (failed, outcome.changed) {
             (true, _) => "failed",
@@ -133,14 +133,18 @@ fn difference(before: Option<&Ledger>, after: &Ledger) -> (Vec<String>, Vec<Stri
 
 /// Hosts of entries whose source holds something worse now, so that the expectation was kept.
 fn invalid_hosts(ledger: &Ledger, findings: &[Finding]) -> Vec<String> {
-    let bad: Vec<&str> =
-        findings.iter().filter(|f| f.severity == Severity::Error).map(|f| f.object.as_str()).collect();
-    let is_bad = |source: &str| {
-        bad.iter().any(|object| {
-            object.strip_prefix(source).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '.']))
+    // An object is its source or a file of it: `file:/t/demo`, `file:/t/demo/fullchain.pem`, `file:/t/demo.crt`. So a
+    // source is looked up among all that an object may be of; comparing each with each is a hundred million
+    // comparisons once ten thousand certificates have expired.
+    let bad: HashSet<&str> = findings
+        .iter()
+        .filter(|f| f.severity == Severity::Error)
+        .flat_map(|f| {
+            let ends = f.object.match_indices(['/', '.']).map(|(at, _)| at);
+            ends.chain([f.object.len()]).filter_map(|end| f.object.get(..end))
         })
-    };
-    let listed = entries(ledger).iter().filter(|e| is_bad(&e.source)).flat_map(|e| &e.hosts);
+        .collect();
+    let listed = entries(ledger).iter().filter(|e| bad.contains(e.source.as_str())).flat_map(|e| &e.hosts);
     let mut all: Vec<String> = listed.map(|h| h.as_str().to_owned()).collect();
     all.sort();
     all
@@ -197,6 +201,8 @@ mod tests {
         let finding = |object: &str| crate::source::findings::TORN.on(object, "");
         assert_eq!(invalid_hosts(&ledger, &[finding("file:/t/demo/fullchain.pem")]), ["a.example"]);
         assert_eq!(invalid_hosts(&ledger, &[finding("file:/t/demo2.pem")]), ["b.example"]);
+        assert_eq!(invalid_hosts(&ledger, &[finding("file:/t/demo")]), ["a.example"]);
+        assert!(invalid_hosts(&ledger, &[finding("file:/t")]).is_empty());
         assert!(invalid_hosts(&ledger, &[finding("file:/t/other.pem")]).is_empty());
     }
 }

@@ -83,7 +83,7 @@ impl Gateway {
             worker: observation.worker.clone(),
             evidence: observation.evidence,
             sight: Sight::from(judged.verdict),
-            began: Millis::from(observation.began),
+            began: observation.began,
             revision: judged.revision.0,
             expected_since: self.since.get(&observation.host).copied().map(Millis::from),
             served,
