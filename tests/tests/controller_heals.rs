@@ -150,6 +150,26 @@ fn a_gateway_that_reloads_by_itself_is_proven_and_timed_without_any_remedy() {
 }
 
 #[test]
+fn a_renewal_under_way_is_timed_over_a_reload_of_the_configuration() {
+    let scene = Scene::new();
+    let observing = scene.gateway("observe", &scene.signal());
+    let controller = Controller::start(&observing).unwrap();
+    controller.until_status(0);
+    scene.renew();
+    let drifts = controller.until_status(1);
+    controller.configure(&observing.replace("per_second: 200", "per_second: 100")).unwrap();
+    controller.signal(Signal::HUP);
+    controller.until_metric("certdrift_config_reloads_total{result=\"taken\"}", 1.0);
+    // What was seen is not forgotten: an alert on the drift does not begin anew.
+    let (code, state) = controller.status().unwrap();
+    assert_eq!((code, &seen(&state)["since"]), (1, &seen(&drifts)["since"]), "{state}");
+    scene.nginx.reload().unwrap();
+    controller.until_metric("certdrift_hop_seconds_count{gateway=\"nginx\",hop=\"served\"}", 1.0);
+    let (_, state) = controller.status().unwrap();
+    assert_eq!(state["gateways"][0]["renewals"].as_array().map(Vec::len), Some(1), "{state}");
+}
+
+#[test]
 fn killed_in_the_middle_the_controller_goes_on_where_it_was() {
     let scene = Scene::new();
     let mut controller = Controller::start(&scene.gateway("observe", &scene.signal())).unwrap();

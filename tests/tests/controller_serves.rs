@@ -95,6 +95,57 @@ fn a_wrong_configuration_after_hup_is_told_and_the_running_one_kept() {
 }
 
 #[test]
+fn a_reload_of_the_configuration_refuses_nobody_and_stays_ready() {
+    let (folder, controller) = started();
+    let address = controller.address();
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let asking = std::thread::spawn(move || {
+        let mut answered = 0;
+        while stopped.try_recv().is_err() {
+            for path in ["/livez", "/readyz", "/ledger/kong"] {
+                let answer = request(address, "GET", path, &[]).unwrap_or_else(|e| panic!("{path}: {e:#}"));
+                assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+            }
+            answered += 1;
+        }
+        answered
+    });
+    // One that says nothing holds no reload up.
+    let silent = std::net::TcpStream::connect(address).unwrap();
+    for n in 1..=5 {
+        let grace = format!("  publish: {{grace: {n}m}}\n");
+        controller.configure(&format!("{}{grace}", gateway(folder.path()))).unwrap();
+        controller.signal(Signal::HUP);
+        controller.until_metric("certdrift_config_reloads_total{result=\"taken\"}", f64::from(n));
+    }
+    stop.send(()).unwrap();
+    assert!(asking.join().unwrap() > 0);
+    drop(silent);
+}
+
+#[test]
+fn a_configuration_that_cannot_be_begun_is_told_and_the_running_one_goes_on() {
+    let (folder, mut controller) = started();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let text = std::fs::read_to_string(controller.configuration()).unwrap();
+    let (mine, other) = (controller.address().to_string(), taken.local_addr().unwrap().to_string());
+    std::fs::write(controller.configuration(), text.replace(&mine, &other)).unwrap();
+    controller.signal(Signal::HUP);
+    controller.until_metric("certdrift_config_reloads_total{result=\"refused\"}", 1.0);
+    assert!(controller.log().contains("CD-510"), "{}", controller.log());
+    assert_eq!(controller.get("/readyz").unwrap().status, 200);
+    // The running one still follows its source.
+    let ca = Ca::new("certdrift test CA").unwrap();
+    ca.issue(&wish(&["more.example.com"])).unwrap().write(folder.path(), "more").unwrap();
+    wait::until("the next ledger", PATIENCE, || match controller.get("/ledger/kong") {
+        Ok(answer) if answer.body.contains("more.example.com") => Ok(()),
+        other => Err(format!("{other:?}\n{}", controller.log())),
+    });
+    controller.signal(Signal::TERM);
+    assert_eq!(controller.ended(), Some(0), "{}", controller.log());
+}
+
+#[test]
 fn a_wrong_configuration_keeps_it_from_starting_and_names_the_line() {
     let (_folder, controller) = started();
     let path = controller.folder().join("wrong.yaml");

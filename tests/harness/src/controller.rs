@@ -161,6 +161,15 @@ impl Controller {
         })
     }
 
+    /// Waits until a metric's series has this value or more.
+    #[track_caller]
+    pub fn until_metric(&self, series: &str, wanted: f64) {
+        wait::until(&format!("{series} to be {wanted}"), PATIENCE, || match self.metric(series) {
+            Ok(value) if value >= wanted => Ok(()),
+            other => Err(format!("{other:?}\n{}", self.log())),
+        });
+    }
+
     /// Value of a metric's series, named with its labels as the classic page writes it.
     ///
     /// # Errors
