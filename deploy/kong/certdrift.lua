@@ -2,7 +2,8 @@
 --
 -- certdrift-proxy.conf asks connection() for the variable $certdrift; certdrift-http.conf asks report() for what all
 -- workers saw. This file is loaded once per worker, by path: neither lua_package_path nor init_by_lua is touched, for
--- both are Kong's. It needs lua-nginx-module with resty.core, which Kong and OpenResty have.
+-- both are Kong's. It needs lua-nginx-module with resty.core, which Kong and OpenResty have. It is one file, long as it
+-- is, because users mount it as one.
 --
 -- Rows (docs/adr/0003-tap-rows.md). Each worker writes its own rows and nobody else's. A row belongs to a certificate,
 -- by fingerprint, and to what was asked of it:

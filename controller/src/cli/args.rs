@@ -62,9 +62,9 @@ pub enum Format {
     Json,
     /// The same as YAML
     Yaml,
-    /// Names only, one a line
+    /// Names only, one per line
     Name,
-    /// One line a thing that is wrong; silent when nothing is
+    /// One line per thing that is wrong; nothing when all is well
     Short,
 }
 

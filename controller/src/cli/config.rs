@@ -27,8 +27,8 @@ enum What {
 }
 
 const CHECKED: &str = "\
-What is on this machine only (a directory of certificates that is not there) is a warning: `run` would start, tell it,
-and take the directory up once it is there.
+A directory of certificates that is not there is a warning, since it may be another machine's:
+`run` would start, tell it, and take the directory up once it is there.
 
 Exit codes:
   0   good, perhaps with warnings

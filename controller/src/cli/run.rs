@@ -8,8 +8,8 @@ use crate::finding::{Kind, Severity};
 /// CD-592: there is no room to begin with.
 pub const NO_RUNTIME: Kind = Kind {
     code: "CD-592",
-    title: "the system has no room for another program",
-    why: "An event queue, a timer or a signal handler could not be had: file descriptors or memory have run out.",
+    title: "the system has no file descriptors or memory left",
+    why: "An event queue, a timer or a signal handler could not be had, and without them nothing can run.",
     mend: "look at the limits of the process (ulimit -a) and of the machine",
     severity: Severity::Error,
 };

@@ -32,7 +32,7 @@ pub const CHAIN_ORDER: Kind = Kind {
 pub const NOT_IN_DATE: Kind = Kind {
     code: "CD-304",
     title: "the certificate served is not in date",
-    why: "Clients refuse it now. That it may be the one expected does not help them.",
+    why: "Clients refuse it now. That it may be the one expected does not help them. Of an intermediate it is a warning: clients that know another path go on.",
     mend: "renew it (certbot renew, cmctl renew NAME), or set the clock right if it is the clock",
     severity: Severity::Error,
 };
@@ -60,7 +60,7 @@ pub const UNREACHABLE: Kind = Kind {
     code: "CD-307",
     title: "no answer, so nothing can be told",
     why: "Unreachable is not drift: a certificate that was not seen is neither right nor wrong.",
-    mend: "does the gateway run, are address, port and path right? --connect names another address",
+    mend: "see that the gateway runs and that the address is right; --connect names another",
     severity: Severity::Warning,
 };
 
@@ -68,8 +68,8 @@ pub const UNREACHABLE: Kind = Kind {
 pub const UNOBSERVABLE: Kind = Kind {
     code: "CD-308",
     title: "the certificate cannot be seen from here",
-    why: "The peer answers, but not with a handshake that shows a certificate: TLS 1.2 and 1.3 with ephemeral keys are spoken here.",
-    mend: "let it speak TLS 1.2 or 1.3 with ECDHE; is it a TLS port, does it want --proxy-protocol?",
+    why: "The peer answers, but not with a handshake that shows a certificate: TLS 1.2 and 1.3 with ephemeral keys are spoken here, and no more than 64 KB of certificates are taken.",
+    mend: "have it speak TLS 1.2 or 1.3 with ECDHE; see that it is a TLS port; try --proxy-protocol",
     severity: Severity::Warning,
 };
 

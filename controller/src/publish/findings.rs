@@ -22,7 +22,7 @@ pub const PUT_RIGHT: Kind = Kind {
 /// At the start.
 pub const DAMAGED: Kind = Kind {
     code: "CD-203",
-    title: "the ledger of before cannot be read",
+    title: "the previous ledger cannot be read",
     why: "It is damaged, or one of its parts is missing. It is built anew from what is stored; predecessors are unknown, so a gateway that still serves one shows as `ahead` and then as drift of class `unknown`.",
     mend: "nothing: it has been written again; if it happens twice, look at the disk",
     severity: Severity::Warning,
@@ -69,6 +69,6 @@ pub const NOT_READ: Kind = Kind {
     code: "CD-208",
     title: "the ledger cannot be read",
     why: "The file or address does not give one.",
-    mend: "give the path of ledger.json, or http://HOST:PORT/ledger/GATEWAY of a controller on this machine (elsewhere with --token-file)",
+    mend: "give the path of ledger.json, or http://HOST:PORT/ledger/GATEWAY of a controller on this machine; elsewhere https://, --token-file and --roots",
     severity: Severity::Error,
 };

@@ -233,6 +233,16 @@ fn the_fingerprint_is_openssls_in_every_cell_or_the_certificate_is_named_unobser
     certdrift_guarantee::record("odd-certificates", figure);
 }
 
+#[test]
+fn a_chain_longer_than_a_message_may_be_is_told_as_that_and_not_as_no_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = Keys::new();
+    let chain = CHAINS.iter().find(|chain| chain.name.starts_with("100 KB")).unwrap();
+    let peer = serve(folder.path(), &(chain.make)(&keys), &keys.leaf, Version::V13);
+    let ran = run(CERTDRIFT, &["check", HOST, "--connect", &peer.address().to_string(), "--timeout", "60s"]);
+    assert!(ran.code == Some(2) && ran.stdout.contains("more than 64 KB of certificates"), "{ran:?}");
+}
+
 /// openssl shows a curve only to who has it among its groups, in TLS 1.2 nothing at all of a certificate whose
 /// extensions it cannot read or which is not for signing, and rustls takes no message over 64 KB.
 const UNOBSERVABLE: &[&str] = &[

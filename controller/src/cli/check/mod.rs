@@ -50,10 +50,10 @@ pub struct Args {
     /// Judge by these root certificates; without, trust in the system's is told but not judged
     #[arg(long, value_name = "FILE|system")]
     roots: Option<String>,
-    /// Say who we are by this form of the PROXY protocol first
+    /// Send a PROXY protocol header first, in this form
     #[arg(long, value_name = "v1|v2", value_parser = form)]
     proxy_protocol: Option<ProxyProtocol>,
-    /// For the whole look at one address, also at one that accepts and is silent
+    /// At most so long for each address in all, also for one that accepts and stays silent
     #[arg(long, value_name = "TIME", default_value = "5s", allow_hyphen_values = true)]
     timeout: Period,
     /// Look again until all is good, for at most so long

@@ -83,7 +83,7 @@ struct Remote {
     /// File with the token that opens ledgers to others than loopback
     #[arg(long, env = "CERTDRIFT_LEDGER_TOKEN_FILE", value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Root certificates that the controller's own certificate must lead to; the system's without
+    /// Root certificates that the controller's own certificate must lead to; without, the system's
     #[arg(long, value_name = "FILE|system")]
     roots: Option<String>,
 }

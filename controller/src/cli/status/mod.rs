@@ -39,7 +39,7 @@ pub struct Args {
     /// Where the running controller answers
     #[arg(long, env = "CERTDRIFT_URL", value_name = "URL", value_parser = url, default_value_t = format!("http://{DEFAULT_ADDRESS}"))]
     url: String,
-    /// Wait so long for everything to be as expected
+    /// Wait until everything is as expected, for at most so long
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     wait: Option<crate::converge::period::Period>,
 }
