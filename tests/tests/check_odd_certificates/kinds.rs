@@ -100,7 +100,7 @@ pub(crate) const KINDS: &[Kind] = &[
     asked("example.com", "wildcard for the parent", NOT_COVERED, |d| only(d, dns(&["*.example.com"]))),
     asked("127.0.0.1", "address", &[], |d| only(d, san(&[(0x87, &[127, 0, 0, 1])]))),
     asked("::ffff:127.0.0.1", "address, asked for as IPv6", &[], |d| {
-        only(d, san(&[(0x87, &[127, 0, 0, 1])]))
+        only(d, san(&[(0x87, &[127, 0, 0, 1])]));
     }),
     asked("::1", "IPv6 address", &[], |d| only(d, san(&[(0x87, &1u128.to_be_bytes())]))),
     asked("127.0.0.1", "address with a mask", NOT_COVERED, |d| {
@@ -134,7 +134,7 @@ pub(crate) const KINDS: &[Kind] = &[
         only(d, extension("2.5.29.17", false, &[0x30, 0x7f, 1, 2, 3]));
     }),
     found("list of names twice", NOT_COVERED, |d| {
-        d.extensions = Some(vec![dns(&[HOST]), dns(&["other.example"])])
+        d.extensions = Some(vec![dns(&[HOST]), dns(&["other.example"])]);
     }),
     good("critical names", |d| {
         only(d, extension("2.5.29.17", true, &tlv(0x30, tlv(0x82, HOST))));
@@ -164,8 +164,8 @@ pub(crate) const KINDS: &[Kind] = &[
     good("serial with needless zeros", |d| d.serial = vec![0, 0, 1]),
     good("serial without bytes", |d| d.serial = Vec::new()),
     // Extensions.
-    good("empty list of extensions", |d| {
-        d.extensions = Some(vec![dns(&[HOST]), extension("1.2.3.4", false, &[])])
+    good("an extension of no bytes", |d| {
+        d.extensions = Some(vec![dns(&[HOST]), extension("1.2.3.4", false, &[])]);
     }),
     good("unknown critical extension", |d| add(d, extension("1.3.6.1.4.1.99999.1", true, &[5, 0]))),
     good("unknown extension twice", |d| {
@@ -198,7 +198,7 @@ pub(crate) const KINDS: &[Kind] = &[
     good("signature of no bytes", |d| d.signature = Some(Vec::new())),
     good("unknown signature algorithm", |d| d.algorithm = seq(&[&oid("1.3.6.1.4.1.99999.3")])),
     good("signature said to be MD5 with RSA", |d| {
-        d.algorithm = seq(&[&oid("1.2.840.113549.1.1.4"), &[5, 0]])
+        d.algorithm = seq(&[&oid("1.2.840.113549.1.1.4"), &[5, 0]]);
     }),
     good("two signature algorithms", |d| d.outer_algorithm = Some(seq(&[&oid("1.2.840.10045.4.3.4")]))),
     // The whole.
