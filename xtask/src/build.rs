@@ -11,6 +11,8 @@ use std::sync::Mutex;
 pub const WASM: &str = "CERTDRIFT_WASM";
 /// Names the `certdrift` binary that tests use, instead of building it.
 pub const BINARY: &str = "CERTDRIFT_BIN";
+/// Names the binary that starts clusters, instead of building it.
+pub const CLUSTER: &str = "CERTDRIFT_CLUSTER_BIN";
 
 /// The filter as it ships (`certdrift.wasm`; its `certdrift.meta.json` lies beside it).
 ///
@@ -30,6 +32,19 @@ pub fn certdrift() -> Result<PathBuf> {
     once(&BUILT, BINARY, || {
         workspace::run(workspace::cargo().args(["build", "--quiet", "--workspace", "--bin", "certdrift"]))?;
         Ok(workspace::target().join("debug/certdrift"))
+    })
+}
+
+/// The binary that starts clusters, and is their first process.
+///
+/// # Errors
+/// It does not build.
+pub fn cluster() -> Result<PathBuf> {
+    static BUILT: Mutex<Option<PathBuf>> = Mutex::new(None);
+    once(&BUILT, CLUSTER, || {
+        let mut cargo = workspace::cargo();
+        workspace::run(cargo.args(["build", "--quiet", "--workspace", "--bin", "certdrift-cluster"]))?;
+        Ok(workspace::target().join("debug/certdrift-cluster"))
     })
 }
 

@@ -87,7 +87,17 @@ pub fn sha256(path: &Path) -> Result<String> {
         }
         hash.update(buffer.get(..length).unwrap_or_default());
     }
+    Ok(hex(&hash.finalize()))
+}
+
+/// SHA-256 of `bytes`, as 64 lower-case hex digits.
+#[must_use]
+pub fn sha256_of(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
     let digits = b"0123456789abcdef";
     let digit = |index: u8| digits.get(usize::from(index)).map_or('?', |digit| char::from(*digit));
-    Ok(hash.finalize().iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect())
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

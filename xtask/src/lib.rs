@@ -9,6 +9,7 @@
 pub mod build;
 pub mod cache;
 pub mod ci;
+pub mod cluster;
 pub mod demo;
 pub mod filter;
 pub mod fuzz;

@@ -14,6 +14,11 @@ const COMMANDS: &[Command] = &[
         xtask::demo::run,
     ),
     ("test", "run all tests, in real gateways; --long for the long random ones", xtask::test::run),
+    (
+        "cluster",
+        "up, down, list, exec: a real Kubernetes cluster, in namespaces of its own",
+        xtask::cluster::run,
+    ),
     ("filter", "build the filter: target/filter/certdrift.wasm and certdrift.meta.json", filter),
     (
         "fuzz",

