@@ -1,4 +1,8 @@
 //! `cargo xtask test`: everything the tests need, once, then all tests, also those on wasm32.
+//!
+//! Tests in files named `cluster_*` share a real Kubernetes cluster, which is started before them and ended after them.
+//! Where the machine cannot have one, they are named and skipped.
+use crate::cluster::{self, Running};
 use crate::steps::Steps;
 use crate::tools::{self, Tool};
 use crate::{build, filter, wasm32, workspace};
@@ -9,13 +13,17 @@ use std::process::Command;
 const TOOLS: &[Tool] =
     &[Tool::Nextest, Tool::OpenSsl, Tool::Curl, Tool::Nginx, Tool::Envoy, Tool::Prometheus];
 
-/// Runs all tests. `--long` makes the random ones long; what else is given goes to nextest (a filter, say).
+/// Runs all tests. `--long` makes the random ones long, `--no-cluster` skips those that need a cluster; what else is given
+/// goes to nextest (a filter, say).
 ///
 /// # Errors
 /// A test fails, or something cannot be built or had.
 pub fn run(arguments: &[String]) -> Result<()> {
     let long = arguments.iter().any(|argument| argument == "--long");
-    let filters: Vec<&String> = arguments.iter().filter(|argument| *argument != "--long").collect();
+    let wanted = !arguments.iter().any(|argument| argument == "--no-cluster");
+    let ours = ["--long", "--no-cluster"];
+    let filters: Vec<&String> =
+        arguments.iter().filter(|argument| !ours.contains(&argument.as_str())).collect();
     let mut steps = Steps::default();
     steps.must("tools", || TOOLS.iter().try_for_each(|tool| tools::find(*tool).map(drop)))?;
     let filter = steps.must("filter", filter::build)?;
@@ -31,15 +39,36 @@ pub fn run(arguments: &[String]) -> Result<()> {
             command.env("CERTDRIFT_LONG", "1");
         }
     };
+    let in_cluster = need_a_cluster(&filters)?;
+    let obstacle =
+        if wanted { cluster::obstacle()? } else { Some("left out, as asked: --no-cluster".into()) };
+    let running = match &obstacle {
+        None if !in_cluster.is_empty() => Some(steps.must("a Kubernetes cluster", Running::start)?),
+        _ => None,
+    };
     steps.try_all("tests", || {
         let mut command = nextest()?;
-        command.args(["run", "--workspace"]).args(&filters);
+        command.args(["run", "--workspace"]);
+        if let Some(obstacle) = &obstacle {
+            say_skipped(&in_cluster, obstacle);
+            command.arg("--tool-config-file").arg(without_cluster()?);
+        }
+        command.args(&filters);
+        if let Some(running) = &running {
+            command.env("CERTDRIFT_CLUSTER", running.name());
+        }
         if long {
             command.args(["--profile", "long"]);
         }
         environment(&mut command);
         workspace::run(&mut command)
     });
+    if let Some(running) = running {
+        steps.try_all("ending the cluster", || running.end());
+    }
+    if let (Some(obstacle), false) = (&obstacle, in_cluster.is_empty()) {
+        say_skipped(&in_cluster, obstacle);
+    }
     if filters.is_empty() {
         steps.try_all("examples in the documentation", || {
             workspace::run(workspace::cargo().args(["test", "--quiet", "--workspace", "--doc"]))
@@ -50,6 +79,28 @@ pub fn run(arguments: &[String]) -> Result<()> {
         });
     }
     steps.end()
+}
+
+/// The chosen tests that need a cluster, a line each.
+fn need_a_cluster(filters: &[&String]) -> Result<Vec<String>> {
+    let mut list = nextest()?;
+    list.args(["list", "--workspace", "--message-format", "oneline"]).args(filters);
+    let named = workspace::output(&mut list)?;
+    Ok(named.lines().filter(|line| line.contains("::cluster_")).map(str::to_owned).collect())
+}
+
+fn say_skipped(tests: &[String], obstacle: &str) {
+    eprintln!("\n  {} tests SKIPPED: {obstacle}", tests.len());
+    for test in tests {
+        eprintln!("    SKIPPED  {test}");
+    }
+}
+
+/// What makes nextest count the tests that need a cluster as skipped.
+fn without_cluster() -> Result<String> {
+    let file = workspace::target().join("nextest-without-cluster.toml");
+    std::fs::write(&file, "[profile.default]\ndefault-filter = 'not binary(/^cluster_/)'\n")?;
+    Ok(format!("certdrift:{}", file.display()))
 }
 
 fn nextest() -> Result<Command> {

@@ -1,4 +1,5 @@
 //! A running cluster, in the hands of a test: commands in its network, objects, daemons that are held back.
+use crate::image::Picture;
 use crate::network::{API_PORT, NODE};
 use crate::place::{Place, innermost_pid};
 use crate::plan::{Kind, Plan};
@@ -208,6 +209,24 @@ impl Cluster {
         Ok(Namespace { cluster: self.clone(), name })
     }
 
+    /// Makes an image if this cluster has none of it yet, and gives its name, for pods that say `imagePullPolicy: Never`.
+    ///
+    /// # Errors
+    /// The cluster has no node, or something the image is made of cannot be had.
+    pub fn image(&self, picture: Picture) -> Result<&'static str> {
+        let folder = self.place.at("images");
+        let name = picture.name();
+        let file = |end: &str| folder.join(format!("{}{end}", name.replace(['/', ':'], "-")));
+        let _held = xtask::cache::lock_file(&file(".lock"))?;
+        if !file(".imported").exists() {
+            let archive = picture.paint(&folder)?;
+            self.import(&archive)?;
+            fs::remove_file(archive)?;
+            fs::write(file(".imported"), "")?;
+        }
+        Ok(name)
+    }
+
     /// Imports an image's archive, for pods that say `imagePullPolicy: Never`.
     ///
     /// # Errors
@@ -276,6 +295,7 @@ pub struct Own {
     cluster: Cluster,
     /// Held as long as the cluster is wanted.
     _owner: File,
+    owner_file: PathBuf,
 }
 
 impl Own {
@@ -285,10 +305,10 @@ impl Own {
     /// As [`up`].
     pub fn start(prefix: &str, kind: Kind) -> Result<Self> {
         let place = Place::new(&format!("{prefix}-{}", std::process::id()))?;
-        let file = place.owner_file()?;
-        let owner = xtask::cache::lock_file(&file)?;
-        let cluster = up(&place, &Wish { kind, owner: Some(file) })?;
-        Ok(Self { cluster, _owner: owner })
+        let owner_file = std::env::temp_dir().join(format!("certdrift-{}.owner", place.name()));
+        let owner = xtask::cache::lock_file(&owner_file)?;
+        let cluster = up(&place, &Wish { kind, owner: Some(owner_file.clone()) })?;
+        Ok(Self { cluster, _owner: owner, owner_file })
     }
 }
 
@@ -305,6 +325,7 @@ impl Drop for Own {
         if let Err(error) = down(&self.cluster.place) {
             eprintln!("the cluster {:?} is not put away: {error:#}", self.cluster.place.name());
         }
+        let _ = fs::remove_file(&self.owner_file);
     }
 }
 

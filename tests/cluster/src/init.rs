@@ -29,13 +29,14 @@ pub fn run(folder: &Path) -> Result<()> {
         bail!("this is started by `cluster up`, as the first process of a process namespace");
     }
     let plan = Plan::read(folder)?;
+    // Opened before the mounts hide it.
+    let owner = plan.owner.as_deref().map(fs::File::open).transpose().context("the owner's file")?;
     mounts(folder, plan.kind)?;
     network()?;
     if plan.kind == Kind::Node {
         cgroups(&plan.cgroup)?;
     }
     let mut children = Children { folder, started: BTreeMap::new() };
-    let owner = plan.owner.as_deref().map(fs::File::open).transpose()?;
     let mut ticks = 0_u32;
     loop {
         for daemon in &plan.daemons {

@@ -17,6 +17,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod addons;
 pub mod audit;
 pub mod cluster;
 mod control_plane;
@@ -29,6 +30,7 @@ pub mod place;
 mod plan;
 pub mod up;
 
+pub use addons::CERT_MANAGER;
 pub use cluster::{Cluster, Namespace, Own};
 pub use place::Place;
 pub use plan::Kind;

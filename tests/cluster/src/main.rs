@@ -27,6 +27,9 @@ enum What {
         /// etcd, API server and controllers only: nothing runs in it
         #[arg(long)]
         api_only: bool,
+        /// With cert-manager and the Gateway API's definitions
+        #[arg(long, conflicts_with = "api_only")]
+        addons: bool,
         /// End when nobody holds this file's lock
         #[arg(long, value_name = "FILE", hide = true)]
         while_locked: Option<PathBuf>,
@@ -40,6 +43,8 @@ enum What {
         #[arg(long, conflicts_with = "name")]
         all: bool,
     },
+    /// Say whether this machine can have a cluster, and why not
+    Possible,
     /// List the clusters
     List,
     /// Run a command in a cluster's network, with KUBECONFIG set and kubectl on the PATH
@@ -60,7 +65,8 @@ enum What {
 
 fn main() -> ExitCode {
     let done = match Line::parse().what {
-        What::Up { name, api_only, while_locked } => start(&name, api_only, while_locked),
+        What::Up { name, api_only, addons, while_locked } => start(&name, api_only, addons, while_locked),
+        What::Possible => possible(),
         What::Down { name, all } => end(&name, all),
         What::List => list(),
         What::Exec { name, command } => execute(&name, &command),
@@ -75,12 +81,28 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(name: &str, api_only: bool, owner: Option<PathBuf>) -> Result<()> {
+fn possible() -> Result<()> {
+    match certdrift_cluster::up::obstacle() {
+        Some(obstacle) => anyhow::bail!(obstacle),
+        None => Ok(()),
+    }
+}
+
+fn start(name: &str, api_only: bool, addons: bool, owner: Option<PathBuf>) -> Result<()> {
     let place = Place::new(name)?;
     let kind = if api_only { Kind::ApiOnly } else { Kind::Node };
+    for tool in certdrift_cluster::up::tools(kind) {
+        xtask::tools::find(tool)?;
+    }
     let step = xtask::progress::Step::start(format!("starting the cluster {name}"));
     let cluster = up(&place, &Wish { kind, owner })?;
     step.done("ready");
+    if addons {
+        let step = xtask::progress::Step::start("installing cert-manager and the Gateway API");
+        cluster.gateway_api_crds()?;
+        cluster.cert_manager()?;
+        step.done("ready");
+    }
     println!("kubeconfig  {} (reached from inside its network only)", cluster.kubeconfig().display());
     println!("use it      cargo xtask cluster exec {name} -- kubectl get all --all-namespaces");
     println!("end it      cargo xtask cluster down {name}");

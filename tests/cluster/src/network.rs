@@ -6,11 +6,11 @@ pub(crate) const NODE: &str = "198.18.0.1";
 pub(crate) const API_PORT: u16 = 6443;
 /// Pods get theirs from this range.
 pub(crate) const PODS: &str = "198.18.16.0/20";
-/// Services get theirs from this range.
-pub(crate) const SERVICES: &str = "198.18.64.0/20";
+/// Services get theirs from this range, kubeadm's: configuration that ships with its addresses fits.
+pub(crate) const SERVICES: &str = "10.96.0.0/16";
 /// The first of the Services' range: the API server's own Service.
-pub(crate) const API_SERVICE: &str = "198.18.64.1";
+pub(crate) const API_SERVICE: &str = "10.96.0.1";
 /// The cluster's DNS service.
-pub(crate) const DNS: &str = "198.18.64.10";
+pub(crate) const DNS: &str = "10.96.0.10";
 /// The name of the node.
 pub(crate) const NODE_NAME: &str = "node1";

@@ -13,7 +13,42 @@ pub(crate) const CONTAINERD: &str = "/run/containerd/containerd.sock";
 pub(crate) fn daemons(place: &Place) -> Result<Vec<Daemon>> {
     tools::find(Tool::Nft)?;
     cni(place)?;
-    Ok(vec![containerd(place)?, kubelet(place)?, proxy(place)?])
+    Ok(vec![containerd(place)?, kubelet(place)?, proxy(place)?, dns(place)?])
+}
+
+/// What the node needs the API to know: CoreDNS may read, and is the Service that pods ask. It runs beside the kubelet
+/// rather than in a pod: one thing less to wait for.
+pub(crate) fn objects() -> String {
+    let ports = json!([{"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "dns-tcp", "port": 53, "protocol": "TCP"}]);
+    let service = json!({"name": "kube-dns", "namespace": "kube-system", "labels": {"k8s-app": "kube-dns"}});
+    let mut slice = service.clone();
+    slice["labels"]["kubernetes.io/service-name"] = json!("kube-dns");
+    json!({"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "v1", "kind": "Service", "metadata": service, "spec": {"clusterIP": DNS, "ports": ports}},
+        {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": slice, "addressType": "IPv4",
+         "endpoints": [{"addresses": [NODE]}], "ports": ports},
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "system:coredns"},
+         "rules": [
+            {"apiGroups": [""], "resources": ["services", "pods", "namespaces"], "verbs": ["list", "watch"]},
+            {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
+         ]},
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+         "metadata": {"name": "system:coredns"},
+         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "system:coredns"},
+         "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "system:coredns"}]},
+    ]})
+    .to_string()
+}
+
+fn dns(place: &Place) -> Result<Daemon> {
+    // Names outside the cluster have no answer: there is nothing outside.
+    let configuration = format!(
+        ".:53 {{\n  bind {NODE}\n  errors\n  cache 5\n  kubernetes cluster.local in-addr.arpa {{\n    kubeconfig {}\n  }}\n}}\n",
+        place.at("pki/dns.kubeconfig").display()
+    );
+    let file = place.at("conf/Corefile");
+    fs::write(&file, configuration)?;
+    Ok(Daemon::new(&tools::find(Tool::CoreDns)?, vec!["-conf".into(), file.display().to_string()]))
 }
 
 fn cni(place: &Place) -> Result<()> {
@@ -53,7 +88,7 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
     conf_dir = "{cni}"
 "#,
         root = place.at("containerd").display(),
-        pause = crate::image::PAUSE,
+        pause = crate::image::Picture::Pause.name(),
         runc = tools::find(Tool::Runc)?.display(),
         cni = place.at("conf/cni").display(),
     );

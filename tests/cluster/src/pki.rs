@@ -109,6 +109,7 @@ pub(crate) fn make(place: &Place) -> Result<()> {
         ("scheduler", "system:kube-scheduler", None),
         ("kubelet", node.as_str(), Some("system:nodes")),
         ("proxy", "system:kube-proxy", None),
+        ("dns", "system:coredns", None),
     ] {
         let pair = authority.client(user, group)?;
         write(&folder.join(format!("{name}.kubeconfig")), &authority.kubeconfig(&pair)?)?;

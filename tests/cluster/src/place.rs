@@ -75,16 +75,17 @@ impl Place {
     ///
     /// # Errors
     /// The root folder cannot be written.
-    pub(crate) fn lock(&self) -> Result<File> {
-        xtask::cache::lock_file(&make_root()?.join(format!(".{}.lock", self.name)))
-    }
-
-    /// The file that the owner of this cluster locks: when nobody holds it any more, the cluster ends by itself.
-    ///
-    /// # Errors
-    /// The root folder cannot be made.
-    pub fn owner_file(&self) -> Result<PathBuf> {
-        Ok(make_root()?.join(format!(".{}.owner", self.name)))
+    pub(crate) fn lock(&self) -> Result<Lock> {
+        use std::os::unix::fs::MetadataExt as _;
+        let path = make_root()?.join(format!(".{}.lock", self.name));
+        loop {
+            let file = xtask::cache::lock_file(&path)?;
+            // Whoever had it may have removed it; then another may have made it anew.
+            let same = std::fs::metadata(&path).ok().zip(file.metadata().ok());
+            if same.is_some_and(|(there, held)| there.ino() == held.ino()) {
+                return Ok(Lock { path, _held: file });
+            }
+        }
     }
 
     /// The process id, as this machine sees it, of the cluster's first process; killing it ends all of the cluster's.
@@ -105,6 +106,18 @@ impl Place {
             && words.next() == Some(self.folder.as_os_str().as_encoded_bytes());
         // `unshare`, its parent, has the same words further on, and a process that has died an empty line.
         ours && innermost_pid(pid) == Some(1)
+    }
+}
+
+/// The right to bring a cluster up or down.
+pub(crate) struct Lock {
+    path: PathBuf,
+    _held: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
     }
 }
 

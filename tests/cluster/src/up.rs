@@ -1,8 +1,9 @@
 //! Bringing a cluster up and down.
 use crate::cluster::Cluster;
+use crate::image::Picture;
 use crate::place::{INIT, Place};
 use crate::plan::{Kind, Plan};
-use crate::{control_plane, image, init, node, pki};
+use crate::{control_plane, init, node, pki};
 use anyhow::{Context as _, Result, bail};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -19,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(180);
 pub struct Wish {
     /// How much of a cluster.
     pub kind: Kind,
-    /// The cluster ends by itself when nobody holds this file's lock: see [`Place::owner_file`].
+    /// The cluster ends by itself when nobody holds this file's lock.
     pub owner: Option<PathBuf>,
 }
 
@@ -45,6 +46,9 @@ pub fn tools(kind: Kind) -> Vec<Tool> {
             Tool::KubeScheduler,
             Tool::Kubelet,
             Tool::KubeProxy,
+            Tool::CoreDns,
+            Tool::CertManager,
+            Tool::Helm,
         ]);
     }
     needed
@@ -78,6 +82,8 @@ pub fn up(place: &Place, wish: &Wish) -> Result<Cluster> {
     if let Some(obstacle) = obstacle() {
         bail!(obstacle);
     }
+    tools(wish.kind).into_iter().try_for_each(|tool| tools::find(tool).map(drop))?;
+    sweep()?;
     let _held = place.lock()?;
     if place.init().is_some() && Cluster::open(place.clone()).is_ok() {
         bail!("the cluster {0:?} runs already; end it with: cargo xtask cluster down {0}", place.name());
@@ -139,12 +145,12 @@ fn start(place: &Place, wish: &Wish) -> Result<Cluster> {
         until("containerd", &|| {
             Ok(cluster.inside(&tools::find(Tool::Ctr)?).arg("version").output()?.status.success())
         })?;
-        for archive in [image::pause(place)?, image::busybox(place)?] {
-            cluster.import(&archive)?;
-        }
+        cluster.image(Picture::Pause)?;
+        cluster.image(Picture::Busybox)?;
     }
     until("the API server", &|| cluster.kubectl(&["get", "--raw", "/readyz"]).map(|said| said == "ok"))?;
     if wish.kind == Kind::Node {
+        cluster.apply(&node::objects())?;
         let ready = r#"jsonpath={.items[*].status.conditions[?(@.type=="Ready")].status}"#;
         until("the node", &|| Ok(cluster.kubectl(&["get", "nodes", "--output", ready])? == "True"))?;
         until("the default account", &|| {
@@ -165,6 +171,21 @@ pub fn down(place: &Place) -> Result<bool> {
     let there = place.init().is_some() || place.folder().exists();
     put_away(place)?;
     Ok(there)
+}
+
+/// Puts away what clusters have left whose owners have died.
+fn sweep() -> Result<()> {
+    for place in Place::all()? {
+        let dead =
+            || place.init().is_none() && Plan::read(place.folder()).is_ok_and(|plan| plan.owner.is_some());
+        if dead() {
+            let _held = place.lock()?;
+            if dead() {
+                put_away(&place)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn put_away(place: &Place) -> Result<()> {

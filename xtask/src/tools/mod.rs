@@ -58,8 +58,14 @@ pub enum Tool {
     Kubelet,
     /// Makes the cluster's Services reach their pods.
     KubeProxy,
+    /// Answers the cluster's pods for names of Services.
+    CoreDns,
     /// Asks a cluster.
     Kubectl,
+    /// Renews certificates in the cluster: its controller and its webhook.
+    CertManager,
+    /// Renders charts.
+    Helm,
     /// Runs containers for the kubelet.
     Containerd,
     /// Imports images into containerd.
@@ -139,7 +145,10 @@ impl Tool {
             Self::KubeScheduler => "kube-scheduler",
             Self::Kubelet => "kubelet",
             Self::KubeProxy => "kube-proxy",
+            Self::CoreDns => "coredns",
             Self::Kubectl => "kubectl",
+            Self::CertManager => "cert-manager",
+            Self::Helm => "helm",
             Self::Containerd => "containerd",
             Self::Ctr => "ctr",
             Self::Runc => "runc",
@@ -235,6 +244,27 @@ impl Tool {
             Self::Kubelet => kubernetes("kubelet", "k8s.io/kubernetes/cmd/kubelet"),
             Self::KubeProxy => kubernetes("kube-proxy", "k8s.io/kubernetes/cmd/kube-proxy"),
             Self::Kubectl => kubernetes("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
+            Self::CoreDns => Origin::Go(go::Program {
+                name: "coredns",
+                version: "1.15.0",
+                set: "coredns",
+                package: ".",
+                variables: &[],
+            }),
+            Self::CertManager => Origin::Go(go::Program {
+                name: "cert-manager",
+                version: "1.21.2",
+                set: "cert-manager",
+                package: ".",
+                variables: &[],
+            }),
+            Self::Helm => Origin::Go(go::Program {
+                name: "helm",
+                version: "4.3.1",
+                set: "helm",
+                package: "helm.sh/helm/v4/cmd/helm",
+                variables: &["helm.sh/helm/v4/internal/version.version=v4.3.1"],
+            }),
             Self::Containerd | Self::Ctr => Origin::Debian {
                 packages: &["containerd", "containernetworking-plugins"],
                 files: &["/usr/lib/cni/bridge", "/usr/lib/cni/host-local", "/usr/lib/cni/loopback"],

@@ -1,20 +1,17 @@
 //! Images as tar files, made from folders: no registry, no daemon. containerd imports them, and pods that use them say
 //! `imagePullPolicy: Never`.
-use crate::place::Place;
-use anyhow::{Context as _, Result};
+mod gallery;
+mod root;
+
+pub use gallery::Picture;
+pub use root::Root;
+
+use anyhow::Result;
 use serde_json::{Value, json};
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use xtask::progress::quietly;
-use xtask::tools::{self, Tool};
-use xtask::workspace;
-
-/// What holds a pod's namespaces.
-pub const PAUSE: &str = "localhost/pause:1";
-/// A small system, for tests: its pods serve `/www` on port 8080 unless told otherwise, or run a shell.
-pub const BUSYBOX: &str = "localhost/busybox:1";
 
 /// What an image says of itself.
 #[derive(Clone, Debug, Default)]
@@ -79,41 +76,4 @@ fn pack(folder: &Path, what: &str, archive: &Path) -> Result<()> {
     // Names without a leading `./`: the archive's reader looks for `manifest.json`.
     tar.arg("--transform=s,^\\./,,").arg("--file").arg(archive).arg("--directory").arg(folder).arg(what);
     quietly(&mut tar)
-}
-
-/// The image [`PAUSE`]: a static program that waits, and takes leave of orphans.
-pub(crate) fn pause(place: &Place) -> Result<PathBuf> {
-    let root = empty(place, "pause")?;
-    let source = workspace::root().join("tests/cluster/pause.c");
-    let mut compile = Command::new(tools::find(Tool::Cc)?);
-    quietly(compile.args(["-Os", "-static", "-s", "-o"]).arg(root.join("pause")).arg(source))?;
-    Image { name: PAUSE, entrypoint: &["/pause"], ..Image::default() }.write(&root, &place.at("images"))
-}
-
-/// The image [`BUSYBOX`].
-pub(crate) fn busybox(place: &Place) -> Result<PathBuf> {
-    let busybox = tools::find(Tool::Busybox)?;
-    let root = empty(place, "busybox")?;
-    for folder in ["bin", "etc", "proc", "sys", "dev", "www", "tmp"] {
-        fs::create_dir(root.join(folder))?;
-    }
-    fs::set_permissions(root.join("tmp"), fs::Permissions::from_mode(0o1777))?;
-    fs::copy(&busybox, root.join("bin/busybox")).context("busybox")?;
-    for command in workspace::output(Command::new(&busybox).arg("--list"))?.lines() {
-        if command != "busybox" {
-            symlink("busybox", root.join("bin").join(command))?;
-        }
-    }
-    fs::write(root.join("www/index.html"), "hello\n")?;
-    fs::write(root.join("etc/passwd"), "root:x:0:0:root:/:/bin/sh\n")?;
-    let arguments = ["httpd", "-f", "-p", "8080", "-h", "/www"];
-    Image { name: BUSYBOX, arguments: &arguments, ..Image::default() }.write(&root, &place.at("images"))
-}
-
-/// An empty folder for an image's files.
-pub(crate) fn empty(place: &Place, name: &str) -> Result<PathBuf> {
-    let root = place.at("images").join(format!("{name}.files"));
-    let _ = fs::remove_dir_all(&root);
-    fs::create_dir_all(&root)?;
-    Ok(root)
 }
