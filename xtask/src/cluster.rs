@@ -55,7 +55,8 @@ impl Running {
         let mut up = program()?;
         up.args(["up", running.name(), "--addons", "--while-locked"]).arg(&running.owner);
         // Not to be mistaken for a result of the tests.
-        workspace::run(up.stdout(std::process::Stdio::null()))?;
+        workspace::run(up.stdout(std::process::Stdio::null()))
+            .context("no cluster; --no-cluster leaves the tests out that need one")?;
         Ok(running)
     }
 

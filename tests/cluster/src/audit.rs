@@ -21,8 +21,8 @@ pub struct Request {
     pub uri: String,
     /// get, list, watch, create, update, patch, delete …
     pub verb: String,
-    /// Who asked.
-    pub user: User,
+    user: User,
+    impersonated_user: Option<User>,
     /// The program, in its own words.
     #[serde(default)]
     pub user_agent: String,
@@ -35,11 +35,9 @@ pub struct Request {
     pub request_received_timestamp: String,
 }
 
-/// Who asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-pub struct User {
-    /// `system:serviceaccount:NAMESPACE:NAME`, of an account.
-    pub username: String,
+struct User {
+    username: String,
 }
 
 /// What was asked for.
@@ -63,6 +61,12 @@ struct Status {
 }
 
 impl Request {
+    /// Who asked, or who they asked to be taken for; an account is `system:serviceaccount:NAMESPACE:NAME`.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.impersonated_user.as_ref().unwrap_or(&self.user).username
+    }
+
     /// HTTP status of the answer.
     #[must_use]
     pub fn code(&self) -> u16 {

@@ -115,6 +115,10 @@ impl Cluster {
         let mut command = Command::new(tools::find(Tool::Nsenter)?);
         command.arg(format!("--net=/proc/{}/ns/net", self.init)).arg("--").arg(program.as_ref());
         command.env("KUBECONFIG", self.kubeconfig());
+        // A proxy is outside.
+        for name in ["http_proxy", "https_proxy", "all_proxy"] {
+            command.env_remove(name).env_remove(name.to_ascii_uppercase());
+        }
         Ok(command)
     }
 

@@ -117,6 +117,10 @@ fn start(place: &Place, wish: &Wish) -> Result<Cluster> {
         .arg(INIT)
         .arg(place.folder())
         .current_dir("/")
+        // Nothing of this machine's settings (proxies, Go's and Kubernetes' own) reaches the daemons.
+        .env_clear()
+        .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("HOME", "/root")
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
