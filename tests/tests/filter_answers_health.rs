@@ -11,33 +11,6 @@ fn demo() -> String {
 }
 
 #[test]
-fn health_in_every_profile() {
-    for profile in Profile::ALL {
-        let mut gateway = Gateway::with(profile, &demo());
-        gateway.serve(DEMO, 1, START);
-        for (path, code, body) in [
-            ("livez", 200, r#"{"live":true}"#),
-            ("readyz", 200, r#"{"ready":true,"verdict":"match"}"#),
-            ("healthz", 200, r#"{"healthy":true,"verdict":"match"}"#),
-            ("nothing", 404, r#"{"error":"not found","paths":["livez","readyz","healthz","report"]}"#),
-        ] {
-            let response = gateway.health(path);
-            assert_eq!((response.status, response.text().trim_end()), (code, body), "{path}");
-            assert_eq!(response.header("cache-control").as_deref(), Some("no-store"));
-            assert_eq!(response.header("content-type").as_deref(), Some("application/json"));
-        }
-        let report = gateway.report("");
-        assert_eq!(
-            (&report["schema"], &report["verdict"]),
-            (&"certdrift.dev/report/v1".into(), &"match".into())
-        );
-        assert_eq!(report["observations"].as_array().unwrap().len(), 0, "its size follows trouble");
-        assert_eq!(report["counters"]["judged"], 1);
-        assert_eq!(gateway.report("?hosts=all")["observations"][0]["evidence"], gateway.evidence());
-    }
-}
-
-#[test]
 fn drift_is_503_for_healthz_alone() {
     let mut gateway = Gateway::with(
         Profile::kong(),
@@ -80,19 +53,6 @@ fn who_asks_over_tls_is_answered_with_his_own_connection_judged() {
     assert_eq!(asked("healthz", "v1 plain 1795478400 - -").status, 200);
     let report = gateway.report("");
     assert_eq!((&report["counters"]["judged"], &report["counters"]["unjudged"]), (&3.into(), &0.into()));
-}
-
-#[test]
-fn head_has_no_body_and_other_methods_are_405() {
-    let mut gateway = Gateway::with(Profile::envoy(), &demo());
-    let head = gateway.worker.request().method("HEAD").path("/certdrift/healthz").send();
-    assert_eq!((head.status, head.body.len(), head.from_filter), (200, 0, true));
-    for method in ["POST", "PUT", "DELETE", "OPTIONS", "get"] {
-        let response = gateway.worker.request().method(method).path("/certdrift/livez").send();
-        assert_eq!(response.status, 405, "{method}");
-        assert_eq!(response.header("allow").as_deref(), Some("GET, HEAD"));
-        assert_eq!(response.header("cache-control").as_deref(), Some("no-store"));
-    }
 }
 
 #[test]

@@ -13,23 +13,6 @@ fn three(until: u64) -> String {
 }
 
 #[test]
-fn a_match_has_no_header_and_a_drift_has_one() {
-    for profile in Profile::ALL {
-        let mut gateway = Gateway::with(profile, &three(START - 1000));
-        assert_eq!(gateway.serve(DEMO, 1, START).header("x-certdrift"), None);
-        let drift = gateway.serve(DEMO, 3, START);
-        let expected = format!(
-            "drift; class=previous; served={}; expected={}; evidence={}",
-            &print(3)[..16],
-            &print(1)[..16],
-            gateway.evidence()
-        );
-        assert_eq!(drift.header("x-certdrift").as_deref(), Some(expected.as_str()), "{}", profile.name);
-        assert_eq!((drift.status, drift.text().as_str()), (200, "upstream"), "status and body stay");
-    }
-}
-
-#[test]
 fn each_verdict_is_told_in_the_report() {
     let mut gateway = Gateway::with(Profile::kong(), &three(START + 100));
     let verdict = |gateway: &mut Gateway, served: u8, began: u64| {

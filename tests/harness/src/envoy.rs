@@ -36,6 +36,7 @@ pub struct Chain {
     certificate: PathBuf,
     key: PathBuf,
     declared: Option<String>,
+    configuration: Option<String>,
 }
 
 impl Chain {
@@ -47,6 +48,7 @@ impl Chain {
             certificate: certificate.to_owned(),
             key: key.to_owned(),
             declared: None,
+            configuration: None,
         }
     }
 
@@ -60,6 +62,13 @@ impl Chain {
     #[must_use]
     pub fn declares_text(mut self, text: &str) -> Self {
         self.declared = Some(text.to_owned());
+        self
+    }
+
+    /// Gives the filter a configuration of its own in this chain, instead of the plan's.
+    #[must_use]
+    pub fn configured(mut self, configuration: &str) -> Self {
+        self.configuration = Some(configuration.to_owned());
         self
     }
 }
@@ -186,7 +195,7 @@ impl Plan {
 
     fn listeners(&self, port: u16, chains: &[Chain]) -> Result<Vec<u8>> {
         let chains: Vec<Value> = if self.plain {
-            vec![json!({"filters": [self.connection_manager(None)]})]
+            vec![json!({"filters": [self.connection_manager(None, None)]})]
         } else {
             chains.iter().map(|chain| self.filter_chain(chain)).collect()
         };
@@ -217,11 +226,11 @@ impl Plan {
                     }],
                 },
             }},
-            "filters": [self.connection_manager(chain.declared.as_deref())],
+            "filters": [self.connection_manager(chain.declared.as_deref(), chain.configuration.as_deref())],
         })
     }
 
-    fn connection_manager(&self, declared: Option<&str>) -> Value {
+    fn connection_manager(&self, declared: Option<&str>, own: Option<&str>) -> Value {
         let mut filters = Vec::new();
         if let Some(sha256) = declared {
             filters.push(json!({"name": "envoy.filters.http.set_metadata", "typed_config": {
@@ -242,7 +251,7 @@ impl Plan {
                     },
                     "configuration": {
                         "@type": "type.googleapis.com/google.protobuf.StringValue",
-                        "value": configuration,
+                        "value": own.unwrap_or(configuration),
                     },
                 },
             }}));
