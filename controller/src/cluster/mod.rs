@@ -2,6 +2,7 @@
 //!
 //! Each type is read from the API's own JSON and keeps nothing else of it: unknown fields are passed over, annotations
 //! are kept only where somebody asks for them, so that ten thousand objects cost little and a newer API is no error.
+pub mod call;
 pub mod cert_manager;
 pub mod gateway;
 pub mod ingress;

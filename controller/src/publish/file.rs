@@ -6,6 +6,7 @@
 //! least one with each revision, which nginx's ETag (seconds and length) needs to see a change at all.
 use super::findings as kinds;
 use super::split::{Document, Published, join};
+use super::target::Target;
 use crate::finding::Finding;
 use certdrift_contract::names::part_path;
 use certdrift_contract::{Ledger, Revision};
@@ -13,6 +14,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// Bytes of a document on disk that are read; the contract's bound.
@@ -152,6 +154,20 @@ impl FileLedger {
             }
         }
         Ok(())
+    }
+}
+
+impl Target for FileLedger {
+    fn read(&self) -> Result<Option<(Ledger, usize)>, Finding> {
+        Self::read(self)
+    }
+
+    fn put(&self, published: &Arc<Published>) -> Result<(), Finding> {
+        self.write(published).map(drop)
+    }
+
+    fn tend(&self, published: &Arc<Published>) -> Vec<Finding> {
+        self.put_right(published).unwrap_or_else(Some).into_iter().collect()
     }
 }
 

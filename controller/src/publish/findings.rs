@@ -72,3 +72,39 @@ pub const NOT_READ: Kind = Kind {
     mend: "give the path of ledger.json, or http://HOST:PORT/ledger/GATEWAY of a controller on this machine; elsewhere https://, --token-file and --roots",
     severity: Severity::Error,
 };
+
+/// Another hand at a ConfigMap.
+pub const CONFIG_MAP_PUT_RIGHT: Kind = Kind {
+    code: "CD-209",
+    title: "the ledger's ConfigMap was not as it was written, and was put right",
+    why: "It was deleted, edited or taken over by another writer. A ledger is a control input: what stands in it decides what counts as drift, so only certdrift writes it, and its key is taken back from whoever set it.",
+    mend: "find who writes there: kubectl get configmap -n NAMESPACE NAME -o yaml --show-managed-fields names them; let only certdrift's ServiceAccount write it, and keep it out of what Helm, Flux or Argo CD apply",
+    severity: Severity::Warning,
+};
+
+/// The API server does not let us, or cannot.
+pub const CONFIG_MAP_NOT_WRITTEN: Kind = Kind {
+    code: "CD-210",
+    title: "the ledger's ConfigMap cannot be written",
+    why: "The API server refuses it or gives no answer. Gateways that mount it keep the last ledger they took; those that ask the controller get the new one all the same. It is tried again, at the longest every 30 seconds.",
+    mend: "read the reason: it is the API server's own",
+    severity: Severity::Error,
+};
+
+/// A large ledger.
+pub const CONFIG_MAP_TOO_LARGE: Kind = Kind {
+    code: "CD-211",
+    title: "a part of the ledger is larger than a ConfigMap can be",
+    why: "A ConfigMap holds 1 MiB. An entry is never divided, so one certificate with ten thousands of hosts makes a part of that size. Nothing is dropped in silence: the last ledger stays published, and the controller serves the new one.",
+    mend: "divide the hosts of that certificate among several, or let the gateway read the ledger from the controller",
+    severity: Severity::Error,
+};
+
+/// The same, read.
+pub const CONFIG_MAP_NOT_READ: Kind = Kind {
+    code: "CD-212",
+    title: "the ledger's ConfigMaps cannot be watched",
+    why: "What others do to them is not seen, so a ledger that is deleted or edited is not put right; what is published is written all the same.",
+    mend: "grant list and watch on configmaps in the gateway's namespace: kubectl auth can-i watch configmaps -n NAMESPACE --as=system:serviceaccount:NAMESPACE:NAME",
+    severity: Severity::Warning,
+};

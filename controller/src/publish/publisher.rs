@@ -1,12 +1,13 @@
 //! One gateway's ledger from its inventory to its readers: bound, built, split, written, served.
 use super::build::{Policy, build};
-use super::file::FileLedger;
 use super::serve::Ledgers;
 use super::split::Published;
+use super::target::{Newer, Target};
 use crate::binding::files::{Rules, bind};
 use crate::finding::Finding;
 use crate::source::inventory::Inventory;
-use certdrift_contract::{Ledger, UnixTime};
+use certdrift_contract::ledger::MAX_AHEAD;
+use certdrift_contract::{Ledger, Revision, UnixTime};
 use std::sync::Arc;
 
 /// Publishes one gateway's ledger.
@@ -14,11 +15,13 @@ use std::sync::Arc;
 pub struct Publisher {
     policy: Policy,
     rules: Rules,
-    file: Option<FileLedger>,
+    targets: Vec<Box<dyn Target>>,
     ledgers: Ledgers,
     ledger: Option<Ledger>,
     parts: usize,
     published: Option<Arc<Published>>,
+    /// A stranger published this revision: the next of ours is above it.
+    above: Option<Revision>,
 }
 
 /// What publishing came to.
@@ -31,21 +34,25 @@ pub struct Outcome {
 }
 
 impl Publisher {
-    /// For a gateway; the ledger that is in `file` is taken up, so that a restart is silent. What is wrong with that is told.
+    /// For a gateway; the newest ledger that is in a target is taken up, so that a restart is silent. What is wrong with one is told.
     #[must_use]
     pub fn new(
         policy: Policy,
         rules: Rules,
-        file: Option<FileLedger>,
+        targets: Vec<Box<dyn Target>>,
         ledgers: Ledgers,
     ) -> (Self, Vec<Finding>) {
-        let (found, findings) = match file.as_ref().map(FileLedger::read) {
-            Some(Ok(found)) => (found, Vec::new()),
-            Some(Err(finding)) => (None, vec![finding]),
-            None => (None, Vec::new()),
-        };
-        let (ledger, parts) = found.map_or((None, 0), |(ledger, parts)| (Some(ledger), parts));
-        (Self { policy, rules, file, ledgers, ledger, parts, published: None }, findings)
+        let mut findings = Vec::new();
+        let found = targets.iter().filter_map(|target| {
+            target.read().unwrap_or_else(|f| {
+                findings.push(f);
+                None
+            })
+        });
+        let newest = found.max_by_key(|(ledger, _)| ledger.revision);
+        let (ledger, parts) = newest.map_or((None, 0), |(ledger, parts)| (Some(ledger), parts));
+        let publisher = Self { policy, rules, targets, ledgers, ledger, parts, published: None, above: None };
+        (publisher, findings)
     }
 
     /// The ledger as it stands, with its entries.
@@ -56,8 +63,13 @@ impl Publisher {
 
     /// Publishes what is stored now. A ledger that cannot be written is served all the same.
     pub fn publish(&mut self, inventory: &Inventory, now: UnixTime) -> Outcome {
+        self.catch_up(now);
         let binding = bind(inventory, &self.rules, self.ledger.as_ref(), now);
-        let (next, told) = build(&binding, self.ledger.as_ref(), &self.policy, now);
+        let (mut next, told) = build(&binding, self.ledger.as_ref(), &self.policy, now);
+        if let Some(above) = self.above.filter(|above| *above >= next.revision) {
+            next.revision = Revision(above.0.saturating_add(1));
+            next.published_at = now;
+        }
         let mut out = Outcome { changed: false, findings: binding.findings };
         out.findings.extend(told);
         let before = self.ledger.as_ref().map(|ledger| ledger.revision);
@@ -68,9 +80,11 @@ impl Publisher {
                     let published = Arc::new(published);
                     self.parts = published.parts.len();
                     self.ledgers.publish(Arc::clone(&published));
-                    out.findings.extend(self.file.as_ref().and_then(|file| file.write(&published).err()));
+                    out.findings
+                        .extend(self.targets.iter().filter_map(|target| target.put(&published).err()));
                     self.published = Some(published);
                     self.ledger = Some(next);
+                    self.above = None;
                 }
                 Err(finding) => out.findings.push(finding),
             }
@@ -78,14 +92,40 @@ impl Publisher {
         out
     }
 
-    /// Looks whether the file is what was published, and puts it right; to be called every few seconds. So a folder
-    /// that could not be written is tried again, too.
-    pub fn tend(&self) -> Option<Finding> {
-        let (file, published) = (self.file.as_ref()?, self.published.as_ref()?);
-        match file.put_right(published) {
-            Ok(told) => told,
-            Err(finding) => Some(finding),
+    /// Whether a target holds something newer than ours, so that [`Publisher::publish`] has something to do.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.targets.iter().any(|target| target.is_ahead())
+    }
+
+    /// Goes on from what another replica published; of a stranger's ledger only the revision counts.
+    fn catch_up(&mut self, now: UnixTime) {
+        // Further ahead, a reader refuses it.
+        let limit = u64::try_from(now.plus(MAX_AHEAD).seconds()).unwrap_or(0);
+        for newer in self.targets.iter().filter_map(|target| target.newer()) {
+            let ours = self.ledger.as_ref().map(|ledger| ledger.revision);
+            match newer {
+                Newer::Ledger(ledger, parts)
+                    if Some(ledger.revision) >= ours && ledger.revision.0 <= limit =>
+                {
+                    self.ledger = Some(*ledger);
+                    self.parts = parts;
+                    self.published = None;
+                }
+                Newer::Revision(revision) if revision.0 <= limit => {
+                    self.above = self.above.max(Some(revision));
+                }
+                Newer::Ledger(..) | Newer::Revision(_) => {}
+            }
         }
+    }
+
+    /// Looks whether each target holds what was published, and puts it right; to be called every few seconds. So a
+    /// folder that could not be written is tried again, too.
+    pub fn tend(&self) -> Option<Finding> {
+        let published = self.published.as_ref()?;
+        let told = self.targets.iter().flat_map(|target| target.tend(published));
+        told.max_by_key(|finding| finding.severity)
     }
 }
 

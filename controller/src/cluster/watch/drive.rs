@@ -240,7 +240,7 @@ impl<T: PartialEq + Send + 'static> Hands<'_, T> {
 }
 
 /// A body as one, up to a bound.
-async fn whole(mut body: Body, limit: usize) -> Result<Vec<u8>, String> {
+pub(crate) async fn whole(mut body: Body, limit: usize) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|e| brief(&e))?;
@@ -255,7 +255,7 @@ async fn whole(mut body: Body, limit: usize) -> Result<Vec<u8>, String> {
 }
 
 /// An error and what it comes from, in one line.
-fn brief(error: &dyn std::error::Error) -> String {
+pub(crate) fn brief(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(inner) = source {

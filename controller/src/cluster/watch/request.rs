@@ -15,6 +15,8 @@ pub struct Resource {
     pub namespace: Option<String>,
     /// `type=kubernetes.io/tls`
     pub fields: Option<String>,
+    /// `certdrift.dev/gateway=kong`
+    pub labels: Option<String>,
 }
 
 impl Resource {
@@ -35,6 +37,13 @@ impl Resource {
     #[must_use]
     pub fn select(mut self, fields: &str) -> Self {
         self.fields = Some(fields.into());
+        self
+    }
+
+    /// Those that this label selector chooses.
+    #[must_use]
+    pub fn labelled(mut self, labels: &str) -> Self {
+        self.labels = Some(labels.into());
         self
     }
 
@@ -79,12 +88,15 @@ impl Resource {
         if let Some(fields) = &self.fields {
             let _ = write!(uri, "&fieldSelector={}", escaped(fields));
         }
+        if let Some(labels) = &self.labels {
+            let _ = write!(uri, "&labelSelector={}", escaped(labels));
+        }
         uri
     }
 }
 
 /// RFC 3986: everything but unreserved characters as `%XX`.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {

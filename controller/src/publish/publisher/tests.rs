@@ -1,4 +1,5 @@
 use super::super::build::GRACE;
+use super::super::file::FileLedger;
 use super::*;
 use crate::source::{Certificate, KeyFamily, Stored};
 use certdrift_contract::{Fingerprint, Rules as Match};
@@ -20,7 +21,8 @@ fn inventory(label: &str) -> Inventory {
 
 fn publisher(path: Option<&std::path::Path>, ledgers: &Ledgers) -> (Publisher, Vec<Finding>) {
     let policy = Policy { gateway: "kong".into(), rules: Match::Kong, grace: GRACE };
-    Publisher::new(policy, Rules::default(), path.map(FileLedger::new), ledgers.clone())
+    let target = path.map(|path| Box::new(FileLedger::new(path)) as Box<dyn Target>);
+    Publisher::new(policy, Rules::default(), target.into_iter().collect(), ledgers.clone())
 }
 
 #[test]
@@ -68,4 +70,52 @@ fn an_unknown_gateway_or_part_has_no_document() {
     assert!(ledgers.document("other", None).is_none());
     let (bytes, etag) = ledgers.document("kong", None).unwrap();
     assert_eq!(etag, format!("\"{}\"", Fingerprint::of(&bytes)));
+}
+
+#[derive(Debug, Default)]
+struct Elsewhere(std::sync::Mutex<Option<Newer>>);
+
+impl Target for std::sync::Arc<Elsewhere> {
+    fn read(&self) -> Result<Option<(Ledger, usize)>, Finding> {
+        Ok(None)
+    }
+    fn put(&self, _: &std::sync::Arc<Published>) -> Result<(), Finding> {
+        Ok(())
+    }
+    fn tend(&self, _: &std::sync::Arc<Published>) -> Vec<Finding> {
+        Vec::new()
+    }
+    fn newer(&self) -> Option<Newer> {
+        self.0.lock().unwrap().take()
+    }
+    fn is_ahead(&self) -> bool {
+        self.0.lock().unwrap().is_some()
+    }
+}
+
+#[test]
+fn another_replicas_ledger_is_gone_on_from_and_a_strangers_revision_stepped_over() {
+    let policy = Policy { gateway: "kong".into(), rules: Match::Kong, grace: GRACE };
+    let elsewhere = std::sync::Arc::new(Elsewhere::default());
+    let targets: Vec<Box<dyn Target>> = vec![Box::new(std::sync::Arc::clone(&elsewhere))];
+    let ledgers = Ledgers::default();
+    let (mut leader, _) = publisher(None, &Ledgers::default());
+    leader.publish(&inventory("old"), NOW.plus(5));
+    let (mut us, _) = Publisher::new(policy, Rules::default(), targets, ledgers.clone());
+    us.publish(&inventory("new"), NOW);
+    *elsewhere.0.lock().unwrap() = Some(Newer::Ledger(Box::new(leader.ledger().unwrap().clone()), 0));
+    assert!(us.is_behind());
+    us.publish(&inventory("new"), NOW.plus(6));
+    let text = String::from_utf8(ledgers.document("kong", None).unwrap().0.to_vec()).unwrap();
+    assert!(text.contains(&Fingerprint::of(b"old").to_string()), "what the other knew is retiring: {text}");
+    let before = us.ledger().unwrap().revision;
+    // The clock is set back, and a stranger wrote a higher revision.
+    *elsewhere.0.lock().unwrap() = Some(Newer::Revision(Revision(before.0 + 100)));
+    us.publish(&inventory("new"), NOW.plus(-600));
+    assert_eq!(us.ledger().unwrap().revision, Revision(before.0 + 101));
+    us.publish(&inventory("newer"), NOW.plus(-600));
+    assert_eq!(us.ledger().unwrap().revision, Revision(before.0 + 102));
+    *elsewhere.0.lock().unwrap() = Some(Newer::Revision(Revision(u64::MAX)));
+    us.publish(&inventory("newer"), NOW);
+    assert_eq!(us.ledger().unwrap().revision, Revision(before.0 + 102), "no reader takes that one");
 }

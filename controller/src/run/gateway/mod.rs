@@ -117,7 +117,7 @@ impl Gateway {
         };
         let rules = super::sources::rules(&config.sources);
         let (publisher, findings) =
-            Publisher::new(build, rules, Some(FileLedger::new(&ledger_file)), ledgers);
+            Publisher::new(build, rules, vec![Box::new(FileLedger::new(&ledger_file))], ledgers);
         for finding in &findings {
             crate::log::finding(&config.name, finding);
         }
@@ -212,8 +212,11 @@ impl Gateway {
     /// Once a second.
     pub fn tick(&mut self, now: Millis) -> Vec<Effect> {
         self.beat = now;
-        let effects = self.event(Event::Tick, now);
+        let mut effects = self.event(Event::Tick, now);
         self.save();
+        if self.publisher.is_behind() {
+            effects.extend(self.publish(now));
+        }
         if now.since(self.tended) >= 10_000 {
             self.tended = now;
             match self.publisher.tend() {
