@@ -91,8 +91,9 @@ fn possible() -> Result<()> {
 fn start(name: &str, api_only: bool, addons: bool, owner: Option<PathBuf>) -> Result<()> {
     let place = Place::new(name)?;
     let kind = if api_only { Kind::ApiOnly } else { Kind::Node };
-    for tool in certdrift_cluster::up::tools(kind) {
-        xtask::tools::find(tool)?;
+    let more = if addons { certdrift_cluster::up::ADDONS.as_slice() } else { &[] };
+    for tool in certdrift_cluster::up::tools(kind).iter().chain(more) {
+        xtask::tools::find(*tool)?;
     }
     let step = xtask::progress::Step::start(format!("starting the cluster {name}"));
     let cluster = up(&place, &Wish { kind, owner })?;

@@ -47,12 +47,13 @@ pub fn tools(kind: Kind) -> Vec<Tool> {
             Tool::Kubelet,
             Tool::KubeProxy,
             Tool::CoreDns,
-            Tool::CertManager,
-            Tool::Helm,
         ]);
     }
     needed
 }
+
+/// What the add-ons need besides.
+pub const ADDONS: [Tool; 2] = [Tool::CertManager, Tool::Helm];
 
 /// Why this machine cannot have a cluster, if it cannot.
 #[must_use]

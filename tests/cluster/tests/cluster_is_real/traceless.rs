@@ -1,8 +1,10 @@
 //! Of its end: two clusters do not see each other, and of one that has ended nothing is left, however it ended.
 use crate::PATIENCE;
-use certdrift_cluster::{Kind, Own};
+use certdrift_cluster::up::{Wish, down, up};
+use certdrift_cluster::{Kind, Own, Place};
 use certdrift_harness::wait;
 use rustix::process::{Pid, Signal, kill_process};
+use std::process::{Command, Stdio};
 
 #[test]
 fn two_clusters_run_side_by_side_and_leave_nothing() {
@@ -36,4 +38,38 @@ fn a_killed_daemon_is_started_again() {
         Some(now) if now != before => Ok(()),
         other => Err(other),
     });
+}
+
+#[test]
+fn a_cluster_ends_with_its_owner_and_what_is_left_is_removed() {
+    let place = Place::new(&format!("orphan-{}", std::process::id())).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("owner");
+    let owner = xtask::cache::lock_file(&file).unwrap();
+    up(&place, &Wish { kind: Kind::ApiOnly, owner: Some(file) }).unwrap();
+    // As the kernel does when a process dies.
+    drop(owner);
+    wait::until("the cluster to end by itself", PATIENCE, || match place.init() {
+        None => Ok(()),
+        Some(pid) => Err(pid),
+    });
+    assert!(down(&place).unwrap());
+    assert!(!place.folder().exists());
+}
+
+#[test]
+fn an_up_that_was_killed_half_way_is_put_away_by_down() {
+    let place = Place::new(&format!("half-{}", std::process::id())).unwrap();
+    let mut half = Command::new(xtask::build::cluster().unwrap())
+        .args(["up", "--api-only", place.name()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let init = wait::until("its first process", PATIENCE, || place.init().ok_or("none"));
+    half.kill().unwrap();
+    half.wait().unwrap();
+    assert!(down(&place).unwrap());
+    assert!(!place.folder().exists());
+    assert!(!std::path::Path::new(&format!("/proc/{init}")).exists());
 }
