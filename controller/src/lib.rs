@@ -20,6 +20,7 @@ pub mod converge;
 pub mod diagnose;
 pub mod finding;
 pub mod issuance;
+pub mod lead;
 pub mod log;
 pub mod metrics;
 pub mod observe;

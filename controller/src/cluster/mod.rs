@@ -7,6 +7,7 @@ pub mod cert_manager;
 pub mod gateway;
 pub mod ingress;
 pub mod object;
+pub mod pod;
 pub mod selector;
 pub mod watch;
 

@@ -118,6 +118,24 @@ pub const SOURCE_UNREADABLE: Kind = Kind {
     severity: Severity::Warning,
 };
 
+/// No pod.
+pub const NO_PODS: Kind = Kind {
+    code: "CD-340",
+    title: "no pod of the gateway is found",
+    why: "Its Service is not there or chooses no pod, or no pod has the labels. Nothing of the gateway is looked at until one comes.",
+    mend: "compare its selector with kubectl get pods -n NAMESPACE --show-labels",
+    severity: Severity::Warning,
+};
+
+/// A pod that cannot be looked at.
+pub const POD_WITHOUT_PORT: Kind = Kind {
+    code: "CD-341",
+    title: "a pod of the gateway cannot be looked at",
+    why: "It cannot be told on which port, or after which PROXY protocol, it serves. Its fellows are looked at.",
+    mend: "annotate the pod: certdrift.dev/port, certdrift.dev/proxy-protocol (v1, v2)",
+    severity: Severity::Warning,
+};
+
 #[cfg(test)]
 mod tests {
     #[test]

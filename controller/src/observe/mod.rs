@@ -21,6 +21,7 @@ pub mod leaf;
 mod limited;
 pub mod pace;
 pub mod plan;
+pub mod pods;
 pub mod proxy_protocol;
 pub mod report;
 pub mod tap;

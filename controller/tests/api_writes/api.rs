@@ -272,6 +272,9 @@ fn answer(api: &Api, method: &Method, uri: &Uri, body: &Bytes) -> Response {
         }
         Method::PATCH => match known {
             None => refuse(404, "not found", None),
+            Some(known) if changed(&said["metadata"], &known) => {
+                refuse(409, "the object has been modified", None)
+            }
             Some(mut known) => {
                 merge(&mut known, &said);
                 done(inner.put(&path, known))

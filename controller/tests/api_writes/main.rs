@@ -1,3 +1,4 @@
-//! What is written to an API server: the ledger's ConfigMaps.
+//! What is written to an API server: the ledger's ConfigMaps, the Lease.
 mod api;
 mod config_maps;
+mod lease;
