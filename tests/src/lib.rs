@@ -3,6 +3,7 @@
 //! shares: what starts nginx or Envoy or makes a certificate belongs there and is named here.
 #![forbid(unsafe_code)]
 
+pub mod filter_cost;
 pub mod host;
 pub mod ledgers;
 

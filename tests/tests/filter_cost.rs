@@ -2,102 +2,15 @@
 //!
 //! Both repeat exactly for the same module. Fuel and size may exceed the budget by 2 % (another compiler lays code out otherwise),
 //! host calls by none. `CERTDRIFT_BUDGET=write cargo test -p certdrift-tests --test filter_cost` writes the budget anew.
-use certdrift_contract::Ledger;
-use certdrift_tests::host::{Cost, HostCall, Profile, START, Wasm, Worker};
-use certdrift_tests::ledgers::{Served, entry, fleet, full, ledger};
+use certdrift_tests::filter_cost::{Row, matching_again, ready, rows};
+use certdrift_tests::host::{HostCall, Wasm};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
-const CONFIG: &str = r#"{"ledger": {"locations": [{"upstream": "127.0.0.1:8787", "path": "/ledger/kong"}]}}"#;
-const PATH: &str = "/ledger/kong";
 const HEADROOM_PERCENT: u64 = 2;
 /// A hash table's chains differ from name to name.
 const LOOK_UP_NOISE_PERCENT: u64 = 3;
 const MAX_BYTES: usize = 120 * 1024;
-
-/// A worker whose ledger lists `demo.example.com` and so many hosts more.
-fn ready(hosts: usize) -> Worker {
-    let mut worker = Worker::new(Profile::kong(), &Wasm::certdrift());
-    let mut entries = fleet(hosts - 1);
-    entries.push(entry("demo/tls", &["demo.example.com"], "current"));
-    let whole = ledger(START, entries);
-    let served = if hosts > 300 { Served::in_parts(PATH, whole, 32) } else { Served::whole(PATH, &whole) };
-    worker.answer(move |call| served.answer(call));
-    worker.root(CONFIG);
-    worker.advance(2);
-    assert_eq!(worker.metric("ledger_revision"), Some(START), "it has its ledger: {:?}", worker.logs());
-    worker
-}
-
-fn matching(worker: &mut Worker, began: u64) -> Cost {
-    worker.measure(|worker| {
-        let response = worker.request().tap(&full(began, "current", "demo.example.com")).send();
-        assert_eq!(response.status, 200);
-    })
-}
-
-/// Of a request on a connection the worker has seen.
-fn matching_again(worker: &mut Worker) -> Cost {
-    for _ in 0..3 {
-        matching(worker, START);
-    }
-    matching(worker, START)
-}
-
-fn noop() -> Cost {
-    let mut worker = Worker::new(Profile::kong(), &Wasm::noop());
-    worker.root("");
-    matching_again(&mut worker)
-}
-
-/// One certificate of 10,000 is renewed: the filter fetches the index and one part, within one tick.
-fn one_part_changes() -> Cost {
-    let mut worker = ready(10_000);
-    let served = Served::in_parts(PATH, renewed(), 32);
-    worker.answer(move |call| served.answer(call));
-    let calls = worker.calls().len();
-    let cost = worker.measure(|worker| {
-        worker.tick();
-    });
-    assert_eq!(worker.calls().len(), calls + 2, "the index and one part");
-    assert_eq!(worker.advance(2).metric("ledger_revision"), Some(START + 60));
-    cost
-}
-
-fn renewed() -> Ledger {
-    let mut entries = fleet(9_999);
-    entries.push(entry("demo/tls", &["demo.example.com"], "current"));
-    entries[5_000] = entry("demo/tls-5000", &["h5000.example.com"], "renewed");
-    ledger(START + 60, entries)
-}
-
-/// Name, fuel, host calls.
-type Row = (&'static str, u64, Cost);
-
-fn costs() -> Vec<Row> {
-    let (mut one, mut many) = (ready(1), ready(10_000));
-    let row = |name, cost: Cost| (name, cost.fuel, cost);
-    let (matching_one, noop) = (matching_again(&mut one), noop());
-    vec![
-        ("matching request above no-op", matching_one.fuel.saturating_sub(noop.fuel), matching_one.clone()),
-        row("matching request", matching_one),
-        row("matching request, 10,000 hosts", matching_again(&mut many)),
-        row("new connection", matching(&mut one, START + 1)),
-        row("poll that answers 304", poll(&mut one)),
-        row("poll that answers 304, 10,000 hosts", poll(&mut many)),
-        row("change of one part among 10,000 hosts", one_part_changes()),
-    ]
-}
-
-fn poll(worker: &mut Worker) -> Cost {
-    worker.advance(3);
-    let calls = worker.calls().len();
-    let cost = worker.measure(|worker| {
-        worker.tick();
-    });
-    assert_eq!(worker.calls().len(), calls + 1);
-    cost
-}
 
 fn document(rows: &[Row]) -> Value {
     let of = |(_, fuel, cost): &Row| {
@@ -118,7 +31,7 @@ fn with_headroom(recorded: &Value) -> u64 {
 #[test]
 fn the_filter_stays_within_its_budget() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("budget.json");
-    let rows = costs();
+    let rows = rows();
     println!("{:<40} {:>12} {:>11}", "what", "fuel", "host calls");
     for (name, fuel, cost) in &rows {
         println!("{name:<40} {fuel:>12} {:>11}", cost.calls());

@@ -6,6 +6,7 @@
 //! and of the controller, and any of them installs or builds on demand, once, however many processes ask.
 #![forbid(unsafe_code)]
 
+pub mod bench;
 pub mod build;
 pub mod cache;
 pub mod ci;

@@ -21,6 +21,11 @@ const COMMANDS: &[Command] = &[
     ),
     ("filter", "build the filter: target/filter/certdrift.wasm and certdrift.meta.json", filter),
     (
+        "bench",
+        "measure beside peers and floors, and write docs/performance.md; names of parts measure only those",
+        xtask::bench::run,
+    ),
+    (
         "fuzz",
         "fuzz every parser of foreign bytes, 30 s each; --seconds N, or names of targets",
         xtask::fuzz::run,
