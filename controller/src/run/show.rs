@@ -92,7 +92,7 @@ fn endpoints(gateway: &Gateway, name: &str, to: &mut Gauges) {
     let mut drifts = Vec::new();
     for (host, sights) in gateway.sights.iter() {
         let mut worst: Option<Verdict> = None;
-        for (endpoint, sight) in sights {
+        for (endpoint, sight) in sights.iter() {
             to.add(&metric::ENDPOINT_HOSTS, &[name, endpoint, sight.verdict.as_str()], 1.0);
             if let Some(end) = sight.not_after {
                 to.lowest(&metric::ENDPOINT_NOT_AFTER, &[name, endpoint], figure(end.seconds()));

@@ -1,5 +1,6 @@
 //! What was last seen of each host on each endpoint, for status and metrics: a board that judged observations are
 //! pinned to. Pure. Hosts come and go with the ledger, so its size is bounded by that.
+use crate::few::Few;
 use crate::finding::Finding;
 use crate::observe::Outcome;
 use crate::observe::judge::Judged;
@@ -43,7 +44,7 @@ pub struct Sight {
 /// All that was seen of one gateway: host → endpoint → what.
 #[derive(Debug, Default)]
 pub struct Sights {
-    hosts: BTreeMap<String, BTreeMap<String, Sight>>,
+    hosts: BTreeMap<String, Few<String, Sight>>,
 }
 
 impl Sights {
@@ -52,7 +53,7 @@ impl Sights {
         let listed: BTreeSet<&str> = listed.collect();
         self.hosts.retain(|host, _| listed.contains(host.as_str()));
         for host in changed {
-            for sight in self.hosts.get_mut(host).into_iter().flat_map(BTreeMap::values_mut) {
+            for sight in self.hosts.get_mut(host).into_iter().flat_map(Few::values_mut) {
                 sight.proof = None;
                 sight.workers.clear();
                 // Until it is looked at again: what it served is judged anew then.
@@ -61,7 +62,7 @@ impl Sights {
         }
         for host in listed {
             if !self.hosts.contains_key(host) {
-                self.hosts.insert(host.to_owned(), BTreeMap::new());
+                self.hosts.insert(host.to_owned(), Few::default());
             }
         }
     }
@@ -79,7 +80,7 @@ impl Sights {
         let Some(endpoints) = self.hosts.get_mut(&observation.host) else { return };
         let now = observation.at;
         let verdict = judged.verdict;
-        let sight = endpoints.entry(observation.endpoint.clone()).or_insert_with(|| Sight {
+        let sight = endpoints.get_or_insert_with(&observation.endpoint, || Sight {
             verdict,
             evidence: observation.evidence,
             served: None,
@@ -158,7 +159,7 @@ impl Sights {
     }
 
     /// All hosts with what was seen.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &BTreeMap<String, Sight>)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Few<String, Sight>)> {
         self.hosts.iter().map(|(host, endpoints)| (host.as_str(), endpoints))
     }
 }
@@ -199,7 +200,7 @@ mod tests {
     }
 
     fn verdict(sights: &Sights) -> Verdict {
-        sights.iter().next().unwrap().1["a"].verdict
+        sights.iter().next().unwrap().1.get("a").unwrap().verdict
     }
 
     const DRIFT: Verdict = Verdict::Drift(DriftClass::Previous);

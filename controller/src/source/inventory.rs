@@ -8,6 +8,7 @@ use super::directory::Snapshot;
 use super::findings as kinds;
 use super::reading::Fault;
 use super::{Certificate, Stored};
+use crate::few::Few;
 use crate::finding::Finding;
 use certdrift_contract::{HostPattern, UnixTime};
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,7 +50,7 @@ pub struct Inventory {
 /// What was seen of one directory so far.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
-    sources: BTreeMap<String, BTreeMap<PathBuf, Seen>>,
+    sources: BTreeMap<String, Few<PathBuf, Seen>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -76,14 +77,15 @@ impl Memory {
         }
         for (source, members) in &snapshot.sources {
             for (path, reading) in members {
-                let known = self.sources.get(source).is_some_and(|seen| seen.contains_key(path));
+                let known = self.sources.get(source).is_some_and(|seen| seen.get(path).is_some());
                 if reading.irrelevant && !known {
                     continue;
                 }
                 let hosts = policy.hosts.get(source).map(Vec::as_slice);
                 let assessed = assess(reading, hosts, now);
                 wake(&mut out.changes_at, assessed.changes_at);
-                let seen = self.sources.entry(source.clone()).or_default().entry(path.clone()).or_default();
+                let members = self.sources.entry(source.clone()).or_default();
+                let seen = members.get_or_insert_with(path, Seen::default);
                 seen.gone_since = None;
                 let tell = match assessed.good {
                     Some(good) => {
@@ -142,9 +144,9 @@ impl Memory {
     }
 }
 
-fn collect(source: &str, members: &BTreeMap<PathBuf, Seen>, out: &mut Inventory) {
+fn collect(source: &str, members: &Few<PathBuf, Seen>, out: &mut Inventory) {
     let mut certificates: Vec<Certificate> = Vec::new();
-    for (path, seen) in members {
+    for (path, seen) in members.iter() {
         let Some(good) = &seen.good else {
             out.held.insert(source.to_owned());
             continue;

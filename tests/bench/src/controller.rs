@@ -59,7 +59,7 @@ fn serving(folder: &Path, count: usize, shown: &mut Shown) -> Result<()> {
     let _nginx = nginx(folder, &[address])?;
     // The sweep is a day long: when all were seen once, nothing is due.
     let observe = "per_second: 1000, sweep: 24h, timeout: 20s";
-    let controller = Running::start(&gateway("bench", folder, observe, &[address]))?;
+    let mut controller = Running::start(&gateway("bench", folder, observe, &[address]))?;
     controller.ready()?;
     shown.ledger_time.push(controller.started.elapsed().as_secs_f64());
     shown.ledger_cpu.push(controller.cpu()?.as_secs_f64());
@@ -119,7 +119,7 @@ fn endpoints() -> Result<(f64, f64, f64)> {
     let addresses: Vec<SocketAddr> = (0..ENDPOINTS).map(address).collect();
     let _nginx = nginx(folder.path(), &addresses)?;
     let observe = "per_second: 1000, sweep: 24h, timeout: 20s";
-    let controller = Running::start(&gateway("bench", folder.path(), observe, &addresses))?;
+    let mut controller = Running::start(&gateway("bench", folder.path(), observe, &addresses))?;
     controller.ready()?;
     until("every host to be seen on every endpoint", 2 * PATIENCE, || {
         std::thread::park_timeout(Duration::from_millis(300));

@@ -77,7 +77,7 @@ fn scene() -> Result<Scene> {
         .cluster("controller", address)
         .chain(chain.clone().declares(first.fingerprint))
         .start()?;
-    let controller =
+    let mut controller =
         Running::start_at(address, &configuration(certificates.path(), &nginx, nginx_address, &envoy))?;
     controller.ready()?;
     Ok(Scene { controller, envoy, chain, nginx, nginx_address, ca, certificates })

@@ -22,11 +22,17 @@ const SECONDS: usize = 1;
 const IN_FLIGHT: usize = 32;
 /// Endpoints of the running controller: each has at most 8 looks in flight.
 const ENDPOINTS: u8 = 4;
+/// Hosts of its certificate.
+const HOSTS: usize = 100;
 
 /// One nginx worker: TLS 1.3, no tickets, so that nobody could resume.
-fn server(key: Key) -> Result<(Nginx, u16, tempfile::TempDir)> {
+fn server(key: Key, wide: bool) -> Result<(Nginx, u16, tempfile::TempDir)> {
     let folder = tempfile::Builder::new().prefix("certdrift-bench-").tempdir()?;
-    let leaf = Ca::new("certdrift bench")?.issue(&wish(&[NAME]).key(key))?;
+    // As many hosts as a controller needs to be kept busy by.
+    let hosts: Vec<String> = (0..HOSTS).map(|n| format!("h{n}.example.com")).collect();
+    let names: Vec<&str> = std::iter::once(NAME).chain(hosts.iter().map(String::as_str)).collect();
+    let names = if wide { &names[..] } else { &names[..1] };
+    let leaf = Ca::new("certdrift bench")?.issue(&wish(names).key(key))?;
     let (certificate, key) = leaf.write(folder.path(), "shop")?;
     let port = free_port();
     let mut text = String::new();
@@ -102,7 +108,7 @@ fn s_time(text: &str) -> Option<f64> {
 
 /// CPU of each client for one handshake, in milliseconds, in the order of [`CLIENTS`].
 fn cpu_each(key: Key, rounds: usize, go: &PathBuf) -> Result<[Samples; 4]> {
-    let (_nginx, port, _folder) = server(key)?;
+    let (_nginx, port, _folder) = server(key, false)?;
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     let mut samples: [Samples; 4] = Default::default();
     for variant in interleaved(CLIENTS.len(), rounds) {
@@ -121,7 +127,7 @@ struct Rate {
 }
 
 fn rate(client: Client, rounds: usize, go: &PathBuf) -> Result<Rate> {
-    let (nginx, port, _folder) = server(Key::Ecdsa)?;
+    let (nginx, port, _folder) = server(Key::Ecdsa, false)?;
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     let worker = *nginx.worker_pids().first().context("nginx has no worker")?;
     let mut rate = Rate::default();
@@ -138,12 +144,12 @@ fn rate(client: Client, rounds: usize, go: &PathBuf) -> Result<Rate> {
 
 /// CPU for one handshake of `certdrift run` itself, judged, counted and shown, milliseconds.
 fn running(rounds: usize) -> Result<(Samples, Samples)> {
-    let (_nginx, port, folder) = server(Key::Ecdsa)?;
+    let (_nginx, port, folder) = server(Key::Ecdsa, true)?;
     let endpoints: Vec<SocketAddr> =
         (1..=ENDPOINTS).map(|last| SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), port))).collect();
-    // One host all 5 ms on each endpoint: as much as the pace allows.
-    let observe = "per_second: 1000, sweep: 1ms, timeout: 20s";
-    let controller = Running::start(&gateway("bench", folder.path(), observe, &endpoints))?;
+    // All hosts ten times a second on each endpoint: more than can be done.
+    let observe = "per_second: 1000, sweep: 100ms, timeout: 20s";
+    let mut controller = Running::start(&gateway("bench", folder.path(), observe, &endpoints))?;
     controller.ready()?;
     let count = || controller.metric("certdrift_observations", "evidence=\"handshake\",outcome=\"served\"");
     until("handshakes of the controller", Duration::from_secs(30), || Ok((count()? > 500.0).then_some(())))?;

@@ -3,7 +3,6 @@ use crate::process::{cpu, memory, until};
 use anyhow::{Context as _, Result};
 use certdrift_harness::nginx::{Answer, request};
 use certdrift_harness::process::{Process, free_port};
-use rustix::process::Signal;
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -53,10 +52,6 @@ impl Running {
         self.process.pid()
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
     pub(crate) fn cpu(&self) -> Result<Duration> {
         cpu(self.pid())
     }
@@ -70,11 +65,15 @@ impl Running {
     }
 
     /// Waits until it has its first complete ledger.
-    pub(crate) fn ready(&self) -> Result<()> {
-        until("the first complete ledger", PATIENCE, || {
-            Ok(self.get("/readyz").is_ok_and(|answer| answer.status == 200).then_some(()))
-        })
-        .with_context(|| self.log())
+    pub(crate) fn ready(&mut self) -> Result<()> {
+        let ready = until("the first complete ledger", PATIENCE, || {
+            if self.process.ended().is_some() {
+                return Ok(Some(false));
+            }
+            Ok(self.get("/readyz").is_ok_and(|answer| answer.status == 200).then_some(true))
+        });
+        anyhow::ensure!(ready.with_context(|| self.log())?, "certdrift has ended: {}", self.log());
+        Ok(())
     }
 
     /// The file of a gateway's ledger.
@@ -92,14 +91,6 @@ impl Running {
     /// What it knows of its gateways.
     pub(crate) fn state(&self) -> Result<Value> {
         Ok(serde_json::from_str(&self.get("/debug/state")?.body)?)
-    }
-
-    pub(crate) fn hang_up(&self) {
-        self.process.signal(Signal::HUP);
-    }
-
-    pub(crate) fn configuration(&self) -> PathBuf {
-        self.folder.path().join("certdrift.yaml")
     }
 
     pub(crate) fn log(&self) -> String {

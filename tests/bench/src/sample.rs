@@ -44,11 +44,6 @@ impl Samples {
         if sorted.len() % 2 == 1 { at(half) } else { f64::midpoint(at(half.wrapping_sub(1)), at(half)) }
     }
 
-    /// Each times `factor`: another unit.
-    pub(crate) fn times(&self, factor: f64) -> Self {
-        Self::new(self.0.iter().map(|sample| sample * factor))
-    }
-
     /// This over `other`, pair by pair: both of a pair were taken one right after the other, so that what the machine did
     /// meanwhile stands in both.
     pub(crate) fn over(&self, other: &Self) -> Self {
