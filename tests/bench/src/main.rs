@@ -27,7 +27,10 @@ use xtask::progress::Step;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-const SECTIONS: &[(&str, fn() -> Result<Section>)] = &[
+/// A part of the page: its name, and what measures it.
+type Part = (&'static str, fn() -> Result<Section>);
+
+const SECTIONS: &[Part] = &[
     ("handshakes", handshakes::section),
     ("envoy", envoy::section),
     ("tap", tap::section),

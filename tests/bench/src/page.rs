@@ -102,7 +102,7 @@ fn grouped(digits: &str) -> String {
     let mut out = String::new();
     for (position, digit) in digits.chars().enumerate() {
         let left = digits.len() - position;
-        if position > 0 && left % 3 == 0 && !out.ends_with('-') {
+        if position > 0 && left.is_multiple_of(3) && !out.ends_with('-') {
             out.push(',');
         }
         out.push(digit);

@@ -15,9 +15,9 @@ use std::time::Duration;
 const NAME: &str = "localhost";
 const CONNECTIONS: usize = 16;
 const TIME: Duration = Duration::from_secs(2);
-const ROUNDS: usize = 8;
+const ROUNDS: usize = 6;
 /// New connections a sample, one request each.
-const COUNT: usize = 800;
+const COUNT: usize = 400;
 const VARIANTS: [&str; 3] = ["tap", "`set_by_lua` of nothing", "no tap"];
 
 /// One of [`VARIANTS`], with one worker.
