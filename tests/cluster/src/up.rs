@@ -199,10 +199,13 @@ fn put_away(place: &Place) -> Result<()> {
         if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
         }
-        if Instant::now() > deadline {
-            bail!("process {pid} of the cluster {:?} does not end", place.name());
+        // It loses its command line first, then ends all others, and only then has ended itself.
+        while !has_ended(pid) {
+            if Instant::now() > deadline {
+                bail!("process {pid} of the cluster {:?} does not end", place.name());
+            }
+            std::thread::park_timeout(Duration::from_millis(10));
         }
-        std::thread::park_timeout(Duration::from_millis(20));
     }
     // A cgroup can be removed once its last process is gone, which a killed one takes a moment for.
     loop {
@@ -218,6 +221,12 @@ fn put_away(place: &Place) -> Result<()> {
             .with_context(|| format!("cannot remove {}", place.folder().display()))?;
     }
     Ok(())
+}
+
+/// Whether a process is no more, or only its parent has not taken notice.
+fn has_ended(pid: u32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/status"))
+        .map_or(true, |status| status.lines().any(|line| line.starts_with("State:\tZ")))
 }
 
 /// Removes the cgroups `name` with all below them; those that are still in use are returned.
