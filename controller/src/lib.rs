@@ -18,6 +18,7 @@ pub mod cluster;
 pub mod config;
 pub mod converge;
 pub mod diagnose;
+pub mod events;
 pub mod few;
 pub mod finding;
 pub mod issuance;

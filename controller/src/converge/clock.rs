@@ -8,6 +8,13 @@ use std::fmt;
 pub struct Millis(pub i64);
 
 impl Millis {
+    /// As the API server's `MicroTime` is written: `2026-11-24T00:00:00.123000Z`.
+    #[must_use]
+    pub fn micro_time(self) -> String {
+        let seconds = self.seconds().to_string();
+        format!("{}.{:03}000Z", seconds.trim_end_matches('Z'), self.0.rem_euclid(1000))
+    }
+
     /// From whole seconds since 1970.
     #[must_use]
     pub const fn from_seconds(seconds: i64) -> Self {

@@ -6,7 +6,6 @@ use super::election::{Act, Election, Heard, Lease, Now, Terms, Write};
 use super::findings as kinds;
 use crate::clock;
 use crate::cluster::call::{Call, Refusal, refused_verb};
-use crate::converge::Millis;
 use crate::finding::Finding;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -260,7 +259,7 @@ impl Candidate {
 
     /// A merge patch, so that intents stay; its version makes it conditional.
     fn write(&self, write: &Write) -> Call {
-        let now = micro_time(clock::now());
+        let now = clock::now().micro_time();
         let lasts = if write.holder.is_empty() { 1 } else { Terms::default().lasts.as_secs() };
         let mut spec = json!({"holderIdentity": write.holder, "leaseDurationSeconds": lasts, "renewTime": now,
             "leaseTransitions": write.transitions});
@@ -328,11 +327,4 @@ impl Candidate {
         };
         finding
     }
-}
-
-/// As the API's `MicroTime` is written.
-fn micro_time(at: Millis) -> String {
-    let millis = at.0.rem_euclid(1000);
-    let text = at.seconds().to_string();
-    format!("{}.{millis:03}000Z", text.trim_end_matches('Z'))
 }
