@@ -166,7 +166,7 @@ async fn what_another_hand_did_is_put_right_and_told() {
             api.hand(INDEX, |o| {
                 o["data"]["ledger.json"] = json!("{}");
                 o["metadata"]["managedFields"] = managed("kubectl-edit", "Update");
-            })
+            });
         },
         &|| api.hand(&part, |o| o["data"] = json!({})),
         &|| api.hand(&part, |o| o["metadata"]["labels"] = json!({"certdrift.dev/gateway": "other"})),

@@ -10,7 +10,7 @@ fn pod(name: &str, change: impl FnOnce(&mut Value)) -> Pod {
     serde_json::from_value(pod).unwrap()
 }
 
-fn service(spec: Value) -> Service {
+fn service(spec: &Value) -> Service {
     serde_json::from_value(json!({"metadata": {"name": "proxy", "namespace": "kong"}, "spec": spec})).unwrap()
 }
 
@@ -60,12 +60,12 @@ fn an_address_of_ipv6_is_written_in_brackets() {
 fn a_service_names_the_pods_and_their_port_by_number_or_name() {
     let by = finder(Which::Service("proxy".into()));
     let ports = json!([{"name": "http", "port": 80, "targetPort": "proxy"}, {"name": "https", "port": 443, "targetPort": "proxy-tls"}]);
-    let named = service(json!({"selector": {"app": "kong"}, "ports": ports}));
+    let named = service(&json!({"selector": {"app": "kong"}, "ports": ports}));
     assert_eq!(addresses(&by, &[&pod("a", |_| {})], &[&named]), ["10.1.0.7:8443"]);
     let numbered =
-        service(json!({"selector": {"app": "kong"}, "ports": [{"port": 8444, "targetPort": 9443}]}));
+        service(&json!({"selector": {"app": "kong"}, "ports": [{"port": 8444, "targetPort": 9443}]}));
     assert_eq!(addresses(&by, &[&pod("a", |_| {})], &[&numbered]), ["10.1.0.7:9443"]);
-    let same = service(json!({"selector": {"app": "kong"}, "ports": [{"port": 8444}]}));
+    let same = service(&json!({"selector": {"app": "kong"}, "ports": [{"port": 8444}]}));
     assert_eq!(addresses(&by, &[&pod("a", |_| {})], &[&same]), ["10.1.0.7:8444"]);
     let other = Finder { port: Some(Port::Name("http".into())), ..by };
     assert_eq!(addresses(&other, &[&pod("a", |_| {})], &[&named]), ["10.1.0.7:8000"]);
@@ -111,7 +111,7 @@ fn nothing_chosen_is_told() {
     assert_eq!(find(&labels(), &[], &[]).1[0].code, "CD-340");
     let by = finder(Which::Service("proxy".into()));
     assert_eq!(find(&by, &[], &[]).1[0].why, "there is no such Service");
-    let without = service(json!({"ports": [{"port": 443}]}));
+    let without = service(&json!({"ports": [{"port": 443}]}));
     assert_eq!(find(&by, &[&pod("a", |_| {})], &[&without]).1[0].code, "CD-340");
 }
 
