@@ -53,7 +53,8 @@ fn a_cluster_ends_with_its_owner_and_what_is_left_is_removed() {
         None => Ok(()),
         Some(pid) => Err(pid),
     });
-    assert!(down(&place).unwrap());
+    // Any `up` removes what the dead have left: another test may have been first.
+    down(&place).unwrap();
     assert!(!place.folder().exists());
 }
 
