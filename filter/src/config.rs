@@ -3,7 +3,7 @@
 //!
 //! ```json
 //! {"ledger": {"locations": [{"upstream": "127.0.0.1:8787", "path": "/ledger/kong", "token": "…"}],
-//!             "poll_interval_seconds": 1, "timeout_seconds": 2, "stale_after_seconds": 600},
+//!             "poll_interval_seconds": 5, "timeout_seconds": 2, "stale_after_seconds": 600},
 //!  "host": "auto", "certificate": {"property": ["ngx", "certdrift"]},
 //!  "header": "drift", "header_to": "health", "prefix": "/certdrift",
 //!  "health": {"allow": ["127.0.0.0/8", "::1"], "token": "…", "ready_after_seconds": 30},
@@ -122,7 +122,7 @@ const YEAR: u64 = 31_536_000;
 impl Default for Configuration {
     fn default() -> Self {
         Self {
-            ledger: LedgerSettings { locations: Vec::new(), interval: 1, timeout: 2, stale_after: 600 },
+            ledger: LedgerSettings { locations: Vec::new(), interval: 5, timeout: 2, stale_after: 600 },
             windows: Windows::default(),
             host: HostKind::Auto,
             certificate: None,

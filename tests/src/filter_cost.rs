@@ -5,7 +5,7 @@ use crate::ledgers::{Served, entry, fleet, full, ledger};
 use certdrift_contract::Ledger;
 use std::time::{Duration, Instant};
 
-const CONFIG: &str = r#"{"ledger": {"locations": [{"upstream": "127.0.0.1:8787", "path": "/ledger/kong"}]}}"#;
+const CONFIG: &str = r#"{"ledger": {"poll_interval_seconds": 1, "locations": [{"upstream": "127.0.0.1:8787", "path": "/ledger/kong"}]}}"#;
 const PATH: &str = "/ledger/kong";
 
 /// A worker whose ledger lists so many hosts, `demo.example.com` among them.

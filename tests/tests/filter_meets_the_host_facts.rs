@@ -4,8 +4,8 @@ use certdrift_tests::host::{Answer, Callback, HostCall, Profile, START, Wasm, Wo
 use certdrift_tests::ledgers::{Served, entry, fleet, full, ledger};
 use std::time::Duration;
 
-const CONFIG: &str = r#"{"ledger": {"locations": [{"upstream": "127.0.0.1:8787", "path": "/ledger/kong"}]}}"#;
-const BY_NAME_FIRST: &str = r#"{"ledger": {"locations": [{"upstream": "localhost:8787", "path": "/ledger/kong"},
+const CONFIG: &str = r#"{"ledger": {"poll_interval_seconds": 1, "locations": [{"upstream": "127.0.0.1:8787", "path": "/ledger/kong"}]}}"#;
+const BY_NAME_FIRST: &str = r#"{"ledger": {"poll_interval_seconds": 1, "locations": [{"upstream": "localhost:8787", "path": "/ledger/kong"},
     {"upstream": "127.0.0.1:8787", "path": "/ledger/kong"}]}}"#;
 
 fn served(revision: u64) -> Served {

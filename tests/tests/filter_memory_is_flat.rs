@@ -2,7 +2,7 @@
 use certdrift_tests::host::{Profile, START, Wasm, Worker};
 use certdrift_tests::ledgers::{Served, entry, fleet, full, ledger};
 
-const CONFIG: &str = r#"{"ledger": {"locations": [{"upstream": "127.0.0.1:8787", "path": "/ledger/kong"}]}}"#;
+const CONFIG: &str = r#"{"ledger": {"poll_interval_seconds": 1, "locations": [{"upstream": "127.0.0.1:8787", "path": "/ledger/kong"}]}}"#;
 const MANY: u64 = 1_000_000;
 
 fn ready() -> Worker {

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 const DEMO: &str = "demo.example.com";
-const TWO: &str = r#"{"ledger": {"locations": [
+const TWO: &str = r#"{"ledger": {"poll_interval_seconds": 1, "locations": [
     {"upstream": "127.0.0.1:8787", "path": "/ledger/kong", "token": "t0ken", "authority": "controller.certdrift"},
     {"upstream": "127.0.0.1:8788", "path": "/ledger.json"}], "stale_after_seconds": 60}}"#;
 
@@ -70,11 +70,14 @@ fn two_root_contexts_poll_once() {
 }
 
 #[test]
-fn the_interval_is_kept() {
-    let slow = config("").replace(r#"{"locations""#, r#"{"poll_interval_seconds": 5, "locations""#);
-    let mut gateway = Gateway::configured(Profile::kong(), &ledger(START, &[&demo(1)]), &slow);
-    gateway.worker.advance(20);
-    assert_eq!(gateway.worker.calls().len(), 5);
+fn the_interval_is_kept_and_is_five_seconds_unless_told() {
+    const ONE: &str = r#""poll_interval_seconds": 1, "#;
+    for (interval, calls) in [("", 5), (r#""poll_interval_seconds": 10, "#, 3), (ONE, 21)] {
+        let configured = config("").replace(ONE, interval);
+        let mut gateway = Gateway::configured(Profile::kong(), &ledger(START, &[&demo(1)]), &configured);
+        gateway.worker.advance(20);
+        assert_eq!(gateway.worker.calls().len(), calls, "{configured}");
+    }
 }
 
 #[test]

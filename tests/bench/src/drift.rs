@@ -69,7 +69,7 @@ fn scene() -> Result<Scene> {
         ))
         .start()?;
     let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
-    let filter = r#"{"ledger": {"locations": [{"upstream": "controller", "path": "/ledger/envoy", "authority": "localhost"}]},
+    let filter = r#"{"ledger": {"poll_interval_seconds": 1, "locations": [{"upstream": "controller", "path": "/ledger/envoy", "authority": "localhost"}]},
                     "skew_seconds": 0}"#;
     let chain = Chain::new(&[], &certificate, &key);
     let envoy = Envoy::plan()

@@ -73,7 +73,7 @@ fn envoy(
     let plan = match variant {
         0 => plan.wasm(
             &xtask::build::wasm()?,
-            r#"{"ledger": {"locations": [{"upstream": "ledger", "path": "/ledger.json"}]}}"#,
+            r#"{"ledger": {"poll_interval_seconds": 1, "locations": [{"upstream": "ledger", "path": "/ledger.json"}]}}"#,
         ),
         1 => plan.wasm(&xtask::wasm32::module("certdrift-noop-filter")?, ""),
         _ => plan,

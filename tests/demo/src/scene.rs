@@ -54,7 +54,7 @@ impl Scene {
 
         let controller_port = free_port();
         let filter = serde_json::json!({
-            "ledger": {"locations": [{"upstream": "controller", "path": "/ledger/envoy", "authority": "localhost"}]},
+            "ledger": {"poll_interval_seconds": 1, "locations": [{"upstream": "controller", "path": "/ledger/envoy", "authority": "localhost"}]},
             "skew_seconds": 0,
         });
         let chain = Chain::new(&[], &certificate, &key);

@@ -7,7 +7,7 @@
 //! # let (certificate, key) = leaf.write(std::path::Path::new("/tmp"), "shop")?;
 //! let chain = Chain::new(&["shop.example.com"], &certificate, &key).declares(leaf.fingerprint);
 //! let envoy = Envoy::plan()
-//!     .wasm(&xtask::build::wasm()?, r#"{"ledger": {"locations": [{"upstream": "ledger", "path": "/ledger/edge"}]}}"#)
+//!     .wasm(&xtask::build::wasm()?, r#"{"ledger": {"poll_interval_seconds": 1, "locations": [{"upstream": "ledger", "path": "/ledger/edge"}]}}"#)
 //!     .cluster("ledger", ([127, 0, 0, 1], 9480).into())
 //!     .chain(chain)
 //!     .start()?;

@@ -14,7 +14,7 @@ fn a_renewed_certificate_is_served_once_the_listeners_say_so_and_not_before() ->
     let old = ca.issue(&wish(&[HOST]))?;
     let (certificate, key) = old.write(folder.path(), "shop")?;
     let chain = Chain::new(&[HOST], &certificate, &key);
-    let configuration = r#"{"ledger": {"locations": [{"upstream": "ledger", "path": "/ledger/edge"}]}}"#;
+    let configuration = r#"{"ledger": {"poll_interval_seconds": 1, "locations": [{"upstream": "ledger", "path": "/ledger/edge"}]}}"#;
     let envoy = Envoy::plan()
         .wasm(&xtask::build::wasm()?, configuration)
         .cluster("ledger", ([127, 0, 0, 1], 9).into())

@@ -17,7 +17,7 @@ pub struct Gateway {
 /// The configuration most tests use.
 pub fn config(more: &str) -> String {
     let location = r#"{"upstream": "127.0.0.1:8787", "path": "/ledger.json"}"#;
-    format!(r#"{{"ledger": {{"locations": [{location}]}}{more}}}"#)
+    format!(r#"{{"ledger": {{"poll_interval_seconds": 1, "locations": [{location}]}}{more}}}"#)
 }
 
 /// A fingerprint made of one byte.

@@ -13,10 +13,10 @@ pub(crate) const FULL: &str = r#"{"ledger": {"locations": [
   "header": "always", "header_to": "all", "prefix": "/certdrift", "surprise": {"a": [1, 2]},
   "health": {"allow": ["127.0.0.0/8", "::1"], "token": "open sesame", "ready_after_seconds": 1}}"#;
 /// The least.
-pub(crate) const LEAST: &str =
-    r#"{"ledger": {"locations": [{"upstream": "127.0.0.1:8787", "path": "/ledger/kong"}]}}"#;
+pub(crate) const LEAST: &str = r#"{"ledger": {"poll_interval_seconds": 1, "locations": [{"upstream": "127.0.0.1:8787", "path": "/ledger/kong"}]}}"#;
 /// Envoy's, said outright.
-pub(crate) const DECLARED: &str = r#"{"ledger": {"locations": [{"upstream": "ledger", "path": "/ledger/kong"}]},
+pub(crate) const DECLARED: &str = r#"{"ledger": {"poll_interval_seconds": 1,
+  "locations": [{"upstream": "ledger", "path": "/ledger/kong"}]},
   "host": "envoy", "certificate": {"declared": {"fingerprint": ["metadata", "filter_metadata", "certdrift", "sha256"],
   "sni": ["connection", "requested_server_name"]}}, "header": "always", "health": {"allow": ["0.0.0.0/0"]}}"#;
 /// None of them can be used.

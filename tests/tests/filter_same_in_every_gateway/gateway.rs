@@ -31,7 +31,7 @@ pub(crate) const NEVER_CONFIG: &str = r#""header": "never", "header_to": "all""#
 /// A configuration: where the ledger is, and more.
 pub(crate) fn config(upstream: &str, more: &str) -> String {
     format!(
-        r#"{{"ledger": {{"locations": [{{"upstream": "{upstream}", "path": "{LEDGER}"}}], "stale_after_seconds": 5}}, {more}}}"#
+        r#"{{"ledger": {{"poll_interval_seconds": 1, "locations": [{{"upstream": "{upstream}", "path": "{LEDGER}"}}], "stale_after_seconds": 5}}, {more}}}"#
     )
 }
 

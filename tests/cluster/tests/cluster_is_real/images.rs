@@ -115,7 +115,7 @@ static_resources:
                   code: {local: {filename: /etc/envoy/certdrift.wasm}}
                 configuration:
                   "@type": type.googleapis.com/google.protobuf.StringValue
-                  value: '{"ledger": {"locations": [{"upstream": "ledger", "path": "/ledger/edge"}]}}'
+                  value: '{"ledger": {"poll_interval_seconds": 1, "locations": [{"upstream": "ledger", "path": "/ledger/edge"}]}}'
           - name: envoy.filters.http.router
             typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
   clusters:
