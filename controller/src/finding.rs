@@ -103,6 +103,7 @@ pub const CATALOGUE: &[&Kind] = &[
     &crate::source::kubernetes::findings::SECRET_VANISHED,
     &crate::source::kubernetes::findings::UNSEEN,
     &crate::source::kubernetes::findings::SECRET_SHARED,
+    &crate::cluster::connect::NO_CLUSTER,
     &crate::binding::findings::WITHOUT_HOSTS,
     &crate::binding::findings::WITHOUT_CLASS,
     &crate::binding::findings::SECRET_MISSING,

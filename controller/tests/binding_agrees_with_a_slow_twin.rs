@@ -206,7 +206,7 @@ proptest! {
     #[test]
     fn the_order_of_objects_never_matters((things, missing) in cluster(), seed in any::<u64>()) {
         let before = bind(&things, &missing);
-        let mut shuffled = things.clone();
+        let mut shuffled = things;
         let mut state = seed | 1;
         for i in (1..shuffled.len()).rev() {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);

@@ -142,6 +142,11 @@ fn every_scenario_has_its_state_and_its_finding() {
                 );
                 assert!(finding.why.contains(&expected.says), "{at}");
                 assert!(finding.mend.contains(&expected.mend), "{at}");
+                // As all mends: after `do:` and inside log lines.
+                assert!(
+                    !finding.mend.starts_with(char::is_uppercase) && !finding.mend.ends_with('.'),
+                    "{at}"
+                );
             }
             _ => panic!("{at}"),
         }

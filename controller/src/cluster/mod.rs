@@ -4,11 +4,13 @@
 //! are kept only where somebody asks for them, so that ten thousand objects cost little and a newer API is no error.
 pub mod call;
 pub mod cert_manager;
+pub mod connect;
 pub mod gateway;
 pub mod ingress;
 pub mod object;
 pub mod pod;
 pub mod selector;
 pub mod watch;
+pub mod watches;
 
 pub use object::{Condition, Meta, ObjectName};

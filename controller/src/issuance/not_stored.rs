@@ -32,7 +32,7 @@ pub fn explain(finding: &mut Finding, facts: &Facts<'_>, suspects: &Suspects) {
     if let Target::There { immutable: true, .. } = facts.target {
         finding.why = format!("{}: the Secret is immutable, and cannot be written by anybody", finding.why);
         finding.mend = format!(
-            "Delete it, cert-manager makes it again within a second (the gateway serves its default certificate meanwhile): kubectl -n {namespace} delete secret {secret}"
+            "delete it, cert-manager makes it again within a second (the gateway serves its default certificate meanwhile): kubectl -n {namespace} delete secret {secret}"
         );
         return;
     }
@@ -42,7 +42,7 @@ pub fn explain(finding: &mut Finding, facts: &Facts<'_>, suspects: &Suspects) {
             let words = words.join(", ");
             finding.why = format!("{}: {user} may not {words} Secrets in namespace {namespace}", finding.why);
             finding.mend = format!(
-                "Grant it again (cert-manager's chart does so in ClusterRole cert-manager-controller-certificates); it is stored within 30 s. Try: kubectl auth can-i {} secrets/{secret} -n {namespace} --as={user}",
+                "grant it again (cert-manager's chart does so in ClusterRole cert-manager-controller-certificates); it is stored within 30 s; try: kubectl auth can-i {} secrets/{secret} -n {namespace} --as={user}",
                 verbs.first().map_or("patch", |v| v.as_str())
             );
         }
@@ -52,7 +52,7 @@ pub fn explain(finding: &mut Finding, facts: &Facts<'_>, suspects: &Suspects) {
                 finding.why
             );
             finding.mend = format!(
-                "Its log names the policy: kubectl -n cert-manager logs deploy/cert-manager | grep '{namespace}/{secret}'; then: kubectl get validatingadmissionpolicybindings,validatingwebhookconfigurations"
+                "its log names the policy: kubectl -n cert-manager logs deploy/cert-manager | grep '{namespace}/{secret}'; then: kubectl get validatingadmissionpolicybindings,validatingwebhookconfigurations"
             );
         }
         Suspects::Unknown => {}

@@ -287,54 +287,54 @@ impl State {
     #[must_use]
     pub const fn mend(&self) -> &'static str {
         match self {
-            Self::Done => "Nothing.",
+            Self::Done => "nothing",
             Self::Due => {
-                "Look at cert-manager's controller: kubectl -n cert-manager get deploy,pods; kubectl -n cert-manager logs deploy/cert-manager"
+                "look at cert-manager's controller: kubectl -n cert-manager get deploy,pods; kubectl -n cert-manager logs deploy/cert-manager"
             }
             Self::RenewalDisabled => {
-                "Set spec.renewal.policy to RenewBefore, or renew it by hand: cmctl renew NAME"
+                "set spec.renewal.policy to RenewBefore, or renew it by hand: cmctl renew NAME"
             }
             Self::OutsideWindow => {
-                "Wait for the window, widen spec.renewal.windows, or renew it by hand: cmctl renew NAME"
+                "wait for the window, widen spec.renewal.windows, or renew it by hand: cmctl renew NAME"
             }
             Self::BackingOff { .. } => {
-                "Mend what made it fail, then do not wait: cmctl renew NAME (or change the Certificate's spec)."
+                "mend what made it fail, then do not wait: cmctl renew NAME (or change the Certificate's spec)"
             }
             Self::BadCertificate { .. } => {
-                "Look at the issuer: it signs with an expired CA, or mixes requests up. Mend it, then: cmctl renew NAME"
+                "look at the issuer: it signs with an expired CA, or mixes requests up; mend it, then: cmctl renew NAME"
             }
-            Self::SecretOfAnother(_) => "Give each Certificate its own spec.secretName.",
+            Self::SecretOfAnother(_) => "give each Certificate its own spec.secretName",
             Self::ReadyButExpired(_) => {
-                "Renew it: cmctl renew NAME; then look why the renewal did not begin at renewalTime (policy, windows, controller)."
+                "renew it: cmctl renew NAME; then look why the renewal did not begin at renewalTime (policy, windows, controller)"
             }
-            Self::NotReady(_) => "Read its conditions and Events: kubectl describe certificate NAME",
+            Self::NotReady(_) => "read its conditions and Events: kubectl describe certificate NAME",
             Self::AwaitsNextKey => {
-                "Look at cert-manager's log for `certificates-key-manager`: it may lack create on Secrets."
+                "look at cert-manager's log for `certificates-key-manager`: it may lack create on Secrets"
             }
             Self::NextKeyMissing(_) => {
-                "Nothing if it was just deleted: cert-manager makes another. Else look who deletes it."
+                "nothing if it was just deleted: cert-manager makes another; else look who deletes it"
             }
-            Self::NextKeyForeign(_) => "Delete that Secret; cert-manager makes another with label and owner.",
+            Self::NextKeyForeign(_) => "delete that Secret; cert-manager makes another with label and owner",
             Self::AwaitsRequest(_) => {
-                "Look at cert-manager's log for `certificates-request-manager`: it may lack create on CertificateRequests, or a webhook refuses them."
+                "look at cert-manager's log for `certificates-request-manager`: it may lack create on CertificateRequests, or a webhook refuses them"
             }
-            Self::SeveralRequests(..) => "Delete all but the newest: kubectl get certificaterequests",
+            Self::SeveralRequests(..) => "delete all but the newest: kubectl get certificaterequests",
             Self::AwaitsApproval(_) => {
-                "Look who approves: cert-manager's own approver needs the verb approve on signers; approver-policy needs a policy that fits."
+                "look who approves: cert-manager's own approver needs the verb approve on signers; approver-policy needs a policy that fits"
             }
             Self::Denied(..) => {
-                "Ask who denied it (the condition says who and why), change the Certificate or the policy, then: cmctl renew NAME"
+                "ask who denied it (the condition says who and why), change the Certificate or the policy, then: cmctl renew NAME"
             }
-            Self::Invalid(..) => "Correct the Certificate's spec; the issuer cannot read what it asks for.",
+            Self::Invalid(..) => "correct the Certificate's spec; the issuer cannot read what it asks for",
             Self::Failed(..) => {
-                "Read the issuer's words; with ACME look at the Order and its Challenges: kubectl describe order,challenge"
+                "read the issuer's words; with ACME look at the Order and its Challenges: kubectl describe order,challenge"
             }
             Self::AwaitsIssuer(..) => {
-                "Look at the issuer: kubectl describe issuer,clusterissuer; with ACME at the Order and its Challenges: kubectl describe order,challenge"
+                "look at the issuer: kubectl describe issuer,clusterissuer; with ACME at the Order and its Challenges: kubectl describe order,challenge"
             }
-            Self::Signed(_) => "Nothing while it is a moment; see CD-172 when it lasts.",
+            Self::Signed(_) => "nothing while it is a moment; see CD-172 when it lasts",
             Self::Overwritten(_) => {
-                "Find who else writes the Secret (kubectl get secret -o yaml --show-managed-fields), and let only cert-manager do it."
+                "find who else writes the Secret (kubectl get secret -o yaml --show-managed-fields), and let only cert-manager do it"
             }
         }
     }

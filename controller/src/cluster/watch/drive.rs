@@ -62,7 +62,7 @@ impl<T: PartialEq + Send + 'static> Watch<T> {
     pub async fn run(self: Arc<Self>, client: kube::Client, read: Reader<T>, spread: u64, pace: Pace) {
         let mut machine = Machine::new(spread, pace);
         loop {
-            let (ask, wait) = machine.next();
+            let (ask, wait) = machine.ask();
             if let Some(wait) = wait {
                 clock::sleep(wait).await;
             }

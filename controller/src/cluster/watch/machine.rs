@@ -144,7 +144,7 @@ impl Machine {
     }
 
     /// The next request, and how long to wait before it.
-    pub fn next(&mut self) -> (Ask, Option<Duration>) {
+    pub fn ask(&mut self) -> (Ask, Option<Duration>) {
         (self.at.clone(), self.wait.take())
     }
 

@@ -145,7 +145,7 @@ fn end(machine: &mut Machine, store: &mut Store<u32>, fault: Fault) -> bool {
 
 /// A request with its wait; returns the wait.
 fn turn(server: &mut Server, machine: &mut Machine, store: &mut Store<u32>, fault: Fault) -> Duration {
-    let (ask, wait) = machine.next();
+    let (ask, wait) = machine.ask();
     if machine.begins() {
         store.begin();
     }
@@ -232,9 +232,9 @@ fn a_server_that_refuses_to_stream_is_asked_for_pages_of_50() {
     // And is not asked to stream again, when its versions have gone.
     server.change(0, Some(2));
     server.compacted = server.log.len();
-    assert!(matches!(machine.next().0, Ask::Watch(_)));
+    assert!(matches!(machine.ask().0, Ask::Watch(_)));
     turn(&mut server, &mut machine, &mut store, Fault::None);
-    assert_eq!(machine.next().0, Ask::Page(None));
+    assert_eq!(machine.ask().0, Ask::Page(None));
 }
 
 #[test]
@@ -262,7 +262,7 @@ fn waits_grow_and_never_exceed_the_longest() {
     let mut all = Vec::new();
     for _ in 0..40 {
         machine.hear(Heard::Failed(Failure::Broken("refused".into())));
-        all.push(machine.next().1.unwrap());
+        all.push(machine.ask().1.unwrap());
     }
     assert!(all[0] <= Duration::from_millis(100) && all[0] >= Duration::from_millis(75), "{:?}", all[0]);
     assert!(all.iter().all(|w| *w <= longest));
@@ -278,13 +278,13 @@ fn a_watch_that_ends_at_once_is_not_asked_for_without_a_pause() {
     let mut total = Duration::ZERO;
     for _ in 0..10 {
         machine.hear(Heard::Closed);
-        total += machine.next().1.unwrap();
+        total += machine.ask().1.unwrap();
     }
     assert!(total > Duration::from_secs(20), "{total:?}");
     machine.hear(Heard::Bookmark { version: "9".into(), list_ends: false });
     machine.hear(Heard::Closed);
-    assert!(machine.next().1.unwrap() <= Duration::from_millis(100));
-    assert_eq!(machine.next().0, Ask::Watch("9".into()));
+    assert!(machine.ask().1.unwrap() <= Duration::from_millis(100));
+    assert_eq!(machine.ask().0, Ask::Watch("9".into()));
 }
 
 #[test]
@@ -303,16 +303,16 @@ fn a_kind_that_is_not_installed_is_no_problem_and_is_found_when_it_comes() {
 fn what_the_server_says_of_waiting_is_heeded() {
     let mut machine = Machine::new(1, Pace::default());
     machine.hear(Heard::Failed(Failure::Busy(Some(Duration::from_secs(7)))));
-    assert_eq!(machine.next().1, Some(Duration::from_secs(7)));
+    assert_eq!(machine.ask().1, Some(Duration::from_secs(7)));
     machine.hear(Heard::Failed(Failure::Busy(Some(Duration::from_secs(3600)))));
-    assert_eq!(machine.next().1, Some(Duration::from_secs(30)));
+    assert_eq!(machine.ask().1, Some(Duration::from_secs(30)));
 }
 
 #[test]
 fn a_stream_that_says_nothing_is_given_up_for_pages() {
     let mut machine = Machine::new(1, Pace::default());
     machine.hear(Heard::Failed(Failure::Silent));
-    assert_eq!(machine.next().0, Ask::Page(None));
+    assert_eq!(machine.ask().0, Ask::Page(None));
 }
 
 mod lines {

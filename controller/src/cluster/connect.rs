@@ -1,0 +1,41 @@
+//! The way to the API server: the pod's own ServiceAccount, or a kubeconfig.
+use crate::finding::{Finding, Kind, Severity};
+use std::path::Path;
+
+/// No way to an API server.
+pub const NO_CLUSTER: Kind = Kind {
+    code: "CD-136",
+    title: "there is no way to a cluster",
+    why: "What a cluster holds is asked for, and neither a ServiceAccount's token (in a pod) nor a usable kubeconfig is there.",
+    mend: "in a pod mount the ServiceAccount's token; elsewhere set KUBECONFIG",
+    severity: Severity::Error,
+};
+
+/// A client. Nothing is asked yet: a server that is away is no error.
+///
+/// # Errors
+/// Neither a ServiceAccount nor a usable kubeconfig.
+pub async fn client(kubeconfig: Option<&Path>) -> Result<kube::Client, Finding> {
+    let place = kubeconfig.map_or_else(|| "this process".to_owned(), |path| path.display().to_string());
+    let config = match kubeconfig {
+        Some(path) => {
+            let read = kube::config::Kubeconfig::read_from(path)
+                .map_err(|e| NO_CLUSTER.on(&place, e.to_string()))?;
+            let options = kube::config::KubeConfigOptions::default();
+            kube::Config::from_custom_kubeconfig(read, &options)
+                .await
+                .map_err(|e| NO_CLUSTER.on(&place, e.to_string()))?
+        }
+        None => kube::Config::infer().await.map_err(|e| NO_CLUSTER.on(&place, e.to_string()))?,
+    };
+    from(config).map_err(|e| NO_CLUSTER.on(&place, e.to_string()))
+}
+
+/// A client that leaves waiting and trying again to the watches, which know when.
+///
+/// # Errors
+/// Certificates, keys or tokens of the configuration cannot be used.
+pub fn from(mut config: kube::Config) -> Result<kube::Client, kube::Error> {
+    config.default_retry = false;
+    kube::Client::try_from(config)
+}

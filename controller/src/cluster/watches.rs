@@ -1,0 +1,269 @@
+//! All that is watched of a cluster, for all gateways: each kind once, whatever the number of gateways.
+use super::ObjectName;
+use super::cert_manager::{Certificate, CertificateRequest};
+use super::gateway::{Gateway, GatewayClass, ListenerSet, Namespace, ReferenceGrant, TlsRoute};
+use super::ingress::{Ingress, IngressClass};
+use super::watch::drive::{Known, Watch};
+use super::watch::machine::{Pace, Problem};
+use super::watch::request::Resource;
+use super::watch::wire::{Reader, objects};
+use crate::binding::assemble::{Assembled, Cluster, Memory, Rules, Secrets, assemble};
+use crate::binding::gateway_api;
+use crate::finding::Finding;
+use crate::source::kubernetes::Reach;
+use crate::source::kubernetes::findings as kinds;
+use crate::source::kubernetes::requests::Issued;
+use crate::source::kubernetes::secret::{Secret, Selection, reader};
+use certdrift_contract::UnixTime;
+use std::collections::BTreeMap;
+use std::sync::{Arc, MutexGuard};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// What has to be watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Needs {
+    /// How far.
+    pub reach: Reach,
+    /// Which Secrets.
+    pub selection: Selection,
+    /// Some gateway is bound by Ingresses.
+    pub ingresses: bool,
+    /// Some gateway is bound by Gateway API.
+    pub gateway_api: bool,
+    /// Some gateway takes ListenerSets.
+    pub listener_sets: bool,
+}
+
+/// A kind of object: one watch, or one a namespace.
+#[derive(Debug)]
+struct Watched<T>(Vec<Arc<Watch<T>>>);
+
+impl<T: PartialEq + Send + 'static> Watched<T> {
+    fn guards(&self) -> Vec<MutexGuard<'_, Known<T>>> {
+        self.0.iter().map(|w| w.known()).collect()
+    }
+
+    /// Whether all was seen. Where it need not be there, one that may not be looked at counts as empty.
+    fn is_complete(&self, needed: bool) -> bool {
+        self.0.iter().all(|w| {
+            let known = w.known();
+            known.store.is_complete() || (!needed && matches!(known.problem, Some(Problem::Forbidden(_))))
+        })
+    }
+
+    fn findings(&self, out: &mut Vec<Finding>) {
+        for watch in &self.0 {
+            let known = watch.known();
+            let place = watch.resource.path();
+            match &known.problem {
+                Some(Problem::Forbidden(why)) => out.push(kinds::FORBIDDEN.on(&place, why)),
+                Some(Problem::Broken(why)) => out.push(kinds::NOT_UP_TO_DATE.on(&place, why)),
+                None => {}
+            }
+            for (name, why) in known.store.faults() {
+                out.push(kinds::OBJECT_UNREADABLE.on(format!("{place} {name}"), why));
+            }
+        }
+    }
+}
+
+fn refs<'a, T: PartialEq>(guards: &'a [MutexGuard<'_, Known<T>>]) -> Vec<&'a T> {
+    guards.iter().flat_map(|known| known.store.iter().map(|(_, object)| object)).collect()
+}
+
+/// All watches of a cluster; they end with it.
+#[derive(Debug)]
+pub struct Watches {
+    keyless: bool,
+    selection: Selection,
+    secrets: Watched<Secret>,
+    ingresses: Watched<Ingress>,
+    ingress_classes: Watched<IngressClass>,
+    gateways: Watched<Gateway>,
+    gateway_classes: Watched<GatewayClass>,
+    sets: Watched<ListenerSet>,
+    routes: Watched<TlsRoute>,
+    grants: Watched<ReferenceGrant>,
+    namespaces: Watched<Namespace>,
+    certificates: Watched<Certificate>,
+    requests: Watched<CertificateRequest>,
+    changes: watch::Receiver<u64>,
+    _tasks: JoinSet<()>,
+}
+
+/// Starts watches, and hears their bells.
+struct Starter {
+    client: kube::Client,
+    reach: Reach,
+    pace: Pace,
+    bell: watch::Sender<u64>,
+    tasks: JoinSet<()>,
+    started: u64,
+}
+
+impl Starter {
+    fn start<T>(&mut self, resources: Vec<Resource>, read: impl Fn() -> Reader<T>) -> Watched<T>
+    where
+        T: PartialEq + Send + 'static,
+    {
+        let all = resources.into_iter().map(|resource| {
+            let watch = Watch::new(resource);
+            self.started = self.started.wrapping_add(1);
+            // Watches of one process must part ways, and those of several replicas too.
+            let spread = self.started ^ u64::from(std::process::id()).wrapping_mul(0x9e37_79b9);
+            self.tasks.spawn(Arc::clone(&watch).run(self.client.clone(), read(), spread, self.pace));
+            let (mut changes, bell) = (watch.changes(), self.bell.clone());
+            self.tasks.spawn(async move {
+                while changes.changed().await.is_ok() {
+                    bell.send_modify(|n| *n = n.wrapping_add(1));
+                }
+            });
+            watch
+        });
+        Watched(all.collect())
+    }
+
+    /// A kind that lives in namespaces: of all of them, or of those that the reach names.
+    fn namespaced(&self, wanted: bool, resource: &Resource) -> Vec<Resource> {
+        match &self.reach {
+            _ if !wanted => Vec::new(),
+            Reach::Namespaces(names) => names.iter().map(|n| resource.clone().within(n)).collect(),
+            Reach::Cluster | Reach::Keyless => vec![resource.clone()],
+        }
+    }
+}
+
+const GATEWAY_API: &str = "gateway.networking.k8s.io";
+
+impl Watches {
+    /// Begins to watch.
+    #[must_use]
+    pub fn begin(client: kube::Client, needs: &Needs, pace: Pace) -> Self {
+        let (bell, changes) = watch::channel(0);
+        let mut s =
+            Starter { client, reach: needs.reach.clone(), pace, bell, tasks: JoinSet::new(), started: 0 };
+        let keyless = needs.reach == Reach::Keyless;
+        let tls = Resource::new("", "v1", "secrets").select("type=kubernetes.io/tls");
+        let once = |wanted: bool, resource: Resource| if wanted { vec![resource] } else { Vec::new() };
+        let api = |version: &str, plural: &str| Resource::new(GATEWAY_API, version, plural);
+        let cert_manager = |plural: &str| Resource::new("cert-manager.io", "v1", plural);
+        let networking = |plural: &str| Resource::new("networking.k8s.io", "v1", plural);
+        let (ingress, gateway, sets) = (needs.ingresses, needs.gateway_api, needs.listener_sets);
+        Self {
+            keyless,
+            selection: needs.selection.clone(),
+            secrets: s.start(s.namespaced(!keyless, &tls), || reader(needs.selection.clone())),
+            ingresses: s.start(s.namespaced(ingress, &networking("ingresses")), || {
+                objects(|o: &mut Ingress| &mut o.metadata)
+            }),
+            ingress_classes: s.start(once(ingress, networking("ingressclasses")), || {
+                objects(|o: &mut IngressClass| &mut o.metadata)
+            }),
+            gateways: s.start(s.namespaced(gateway, &api("v1", "gateways")), || {
+                objects(|o: &mut Gateway| &mut o.metadata)
+            }),
+            gateway_classes: s.start(once(gateway, api("v1", "gatewayclasses")), || {
+                objects(|o: &mut GatewayClass| &mut o.metadata)
+            }),
+            sets: s.start(s.namespaced(sets, &api("v1", "listenersets")), || {
+                objects(|o: &mut ListenerSet| &mut o.metadata)
+            }),
+            routes: s.start(s.namespaced(gateway, &api("v1", "tlsroutes")), || {
+                objects(|o: &mut TlsRoute| &mut o.metadata)
+            }),
+            grants: s.start(s.namespaced(gateway, &api("v1beta1", "referencegrants")), || {
+                objects(|o: &mut ReferenceGrant| &mut o.metadata)
+            }),
+            namespaces: s.start(once(sets, Resource::new("", "v1", "namespaces")), || {
+                objects(|o: &mut Namespace| &mut o.metadata)
+            }),
+            certificates: s.start(s.namespaced(true, &cert_manager("certificates")), || {
+                objects(|o: &mut Certificate| &mut o.metadata)
+            }),
+            requests: s.start(s.namespaced(true, &cert_manager("certificaterequests")), || {
+                objects(|o: &mut CertificateRequest| &mut o.metadata)
+            }),
+            changes,
+            _tasks: s.tasks,
+        }
+    }
+
+    /// Rings when anything has changed.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.clone()
+    }
+
+    /// Whether all was seen.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.secrets.is_complete(true)
+            && self.ingresses.is_complete(true)
+            && self.ingress_classes.is_complete(false)
+            && self.gateways.is_complete(true)
+            && self.gateway_classes.is_complete(true)
+            && self.sets.is_complete(false)
+            && self.routes.is_complete(false)
+            && self.grants.is_complete(false)
+            && self.namespaces.is_complete(false)
+            && self.certificates.is_complete(self.keyless)
+            && self.requests.is_complete(self.keyless)
+    }
+
+    /// What keeps any kind from being up to date.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Finding> {
+        let mut out = Vec::new();
+        self.secrets.findings(&mut out);
+        self.ingresses.findings(&mut out);
+        self.ingress_classes.findings(&mut out);
+        self.gateways.findings(&mut out);
+        self.gateway_classes.findings(&mut out);
+        self.sets.findings(&mut out);
+        self.routes.findings(&mut out);
+        self.grants.findings(&mut out);
+        self.namespaces.findings(&mut out);
+        self.certificates.findings(&mut out);
+        self.requests.findings(&mut out);
+        out
+    }
+
+    /// One gateway's binding, as of now.
+    #[must_use]
+    pub fn assemble(&self, rules: &Rules, memory: &mut Memory, now: UnixTime) -> Assembled {
+        let complete = self.is_complete();
+        let (ingresses, ingress_classes) = (self.ingresses.guards(), self.ingress_classes.guards());
+        let (gateways, gateway_classes) = (self.gateways.guards(), self.gateway_classes.guards());
+        let (sets, routes) = (self.sets.guards(), self.routes.guards());
+        let (grants, namespaces) = (self.grants.guards(), self.namespaces.guards());
+        let (certificates, requests) = (self.certificates.guards(), self.requests.guards());
+        let secrets = self.secrets.guards();
+        let all: BTreeMap<&ObjectName, &Secret> =
+            secrets.iter().flat_map(|known| known.store.iter()).collect();
+        let cluster = Cluster {
+            ingresses: refs(&ingresses),
+            classes: refs(&ingress_classes),
+            gateway_api: gateway_api::Objects {
+                gateways: &refs(&gateways),
+                classes: &refs(&gateway_classes),
+                sets: &refs(&sets),
+                routes: &refs(&routes),
+                grants: &refs(&grants),
+                namespaces: &refs(&namespaces),
+            },
+            secrets: if self.keyless {
+                Secrets::Keyless
+            } else {
+                Secrets::Read { all, selection: &self.selection }
+            },
+            issued: Issued::new(refs(&certificates), refs(&requests)),
+            complete,
+        };
+        let mut out = assemble(&cluster, rules, memory, now);
+        drop((secrets, ingresses, ingress_classes, gateways, gateway_classes, sets));
+        drop((routes, grants, namespaces, certificates, requests));
+        out.inventory.findings.extend(self.findings());
+        out
+    }
+}
