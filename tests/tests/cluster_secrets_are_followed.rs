@@ -7,7 +7,7 @@ use certdrift::cluster::watch::machine::Pace;
 use certdrift::cluster::watches::{Needs, Watches};
 use certdrift::source::kubernetes::Reach;
 use certdrift::source::kubernetes::secret::Selection;
-use certdrift_cluster::Cluster;
+use certdrift_cluster::{Cluster, Kind, Own};
 use certdrift_contract::Fingerprint;
 use rcgen::{CertificateParams, KeyPair};
 use std::time::Duration;
@@ -93,9 +93,13 @@ fn expected(seen: &Assembled, host: &str) -> Option<Fingerprint> {
     Some(entry.certificates.first()?.leaf)
 }
 
-/// Runs a test inside of the cluster's network.
+/// Runs a test inside of the network of the cluster that all tests share.
 fn inside<F: Future<Output = ()>>(test: impl FnOnce(Cluster) -> F + Send + 'static) {
-    let cluster = Cluster::api_only().unwrap();
+    inside_of(Cluster::api_only().unwrap(), test);
+}
+
+/// Runs a test inside of a cluster's network.
+fn inside_of<F: Future<Output = ()>>(cluster: Cluster, test: impl FnOnce(Cluster) -> F + Send + 'static) {
     std::thread::spawn(move || {
         cluster.enter().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -193,7 +197,9 @@ fn without_permission_the_kind_and_the_verb_are_told_and_nothing_is_missing() {
 
 #[test]
 fn keyless_never_asks_for_a_secret_and_knows_what_is_stored() {
-    inside(|cluster| async move {
+    // One of its own, without cert-manager, which would issue what the test means to issue step by step.
+    let own = Own::start("keyless", Kind::ApiOnly).unwrap();
+    inside_of((*own).clone(), |cluster| async move {
         cluster.cert_manager_crds().unwrap();
         let namespace = cluster.namespace("keyless").unwrap();
         let n = namespace.name();
