@@ -65,7 +65,7 @@ pub fn obstacle() -> Option<String> {
         .args(["--mount", "--net", "--pid", "--uts", "--ipc", "--fork", "--mount-proc", "true"])
         .output();
     match tried {
-        Ok(said) if said.status.success() => None,
+        Ok(said) if said.status.success() => tools::go_obstacle(),
         Ok(said) => Some(format!(
             "a cluster needs namespaces, which this machine refuses: {}",
             String::from_utf8_lossy(&said.stderr).trim()

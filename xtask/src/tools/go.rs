@@ -93,6 +93,12 @@ fn digest(program: &Program, set: &Path) -> Result<String> {
     Ok(cache::sha256_of(&bytes).chars().take(10).collect())
 }
 
+/// Why nothing can be compiled from Go modules here, if it cannot.
+#[must_use]
+pub fn obstacle() -> Option<String> {
+    go().err().map(|error| format!("a cluster is built from Go modules: {error:#}"))
+}
+
 /// A Go that is new enough.
 fn go() -> Result<PathBuf> {
     let go = find(Tool::Go)?;

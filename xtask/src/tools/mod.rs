@@ -11,6 +11,7 @@ mod path;
 mod wheel;
 
 pub use debian::install as install_debian;
+pub use go::obstacle as go_obstacle;
 
 use anyhow::Result;
 use std::path::PathBuf;
