@@ -23,7 +23,7 @@ enum What {
     /// Print the JSON schema, for editors
     Schema,
     /// Print an example to begin with
-    Example,
+    Example(Example),
 }
 
 const CHECKED: &str = "\
@@ -33,6 +33,13 @@ A directory of certificates that is not there is a warning, since it may be anot
 Exit codes:
   0   good, perhaps with warnings
   64  something is wrong with it";
+
+#[derive(Debug, clap::Args)]
+struct Example {
+    /// For a gateway in a cluster
+    #[arg(long)]
+    kubernetes: bool,
+}
 
 #[derive(Debug, clap::Args)]
 struct Check {
@@ -119,7 +126,8 @@ fn absent(config: &Config) -> Vec<Finding> {
 pub fn run(args: &Args, out: &Output) -> Result<Exit, Failure> {
     match &args.what {
         What::Schema => out.text(&config::reference::schema_text())?,
-        What::Example => out.text(config::reference::EXAMPLE)?,
+        What::Example(Example { kubernetes: false }) => out.text(config::reference::EXAMPLE)?,
+        What::Example(Example { kubernetes: true }) => out.text(config::reference::EXAMPLE_KUBERNETES)?,
         What::Check(check) => {
             let path = check.named.clone().unwrap_or_else(|| check.file.path());
             let config = config::load(&path, &check.overrides)

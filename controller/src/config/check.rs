@@ -1,4 +1,6 @@
 //! What no single value can tell: names used twice, addresses that are open to strangers, things that do not go together.
+mod kubernetes;
+
 use super::{Config, Endpoint, Gateway, Listen};
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -26,6 +28,9 @@ pub fn check(config: &Config) -> Vec<Problem> {
             "list at least one; `certdrift config example` shows how",
         );
     }
+    if let Some(cluster) = &config.kubernetes {
+        kubernetes::cluster(cluster, &mut told);
+    }
     let mut names = HashSet::new();
     let mut files: Vec<(PathBuf, &str)> = Vec::new();
     for (n, one) in config.gateways.iter().enumerate() {
@@ -37,14 +42,18 @@ pub fn check(config: &Config) -> Vec<Problem> {
                 "name each gateway once",
             );
         }
-        let file = config.ledger_file(one);
-        if let Some((_, other)) = files.iter().find(|(f, _)| *f == file) {
-            let why = format!("{} is also the ledger of {other}", file.display());
-            told.tell(&format!("{at}.publish.file"), &why, "give each gateway a file of its own");
+        if let Some(file) = config.ledger_file(one) {
+            if let Some((_, other)) = files.iter().find(|(f, _)| *f == file) {
+                let why = format!("{} is also the ledger of {other}", file.display());
+                told.tell(&format!("{at}.publish.file"), &why, "give each gateway a file of its own");
+            }
+            files.push((file, one.name.as_str()));
         }
-        files.push((file, one.name.as_str()));
         gateway(one, &at, &mut told);
         sources(one, &at, &mut told);
+        if let Some(own) = &one.kubernetes {
+            kubernetes::gateway(config, one, own, &format!("{at}.kubernetes"), &mut told);
+        }
         for (place, why) in one.policy.check() {
             told.tell(
                 &format!("{at}.policy.{place}"),
@@ -124,7 +133,8 @@ fn gateway(gateway: &Gateway, at: &str, told: &mut Told) {
     if gateway.observe.per_second == 0 {
         told.tell(&format!("{at}.observe.per_second"), "0 would observe nothing", "20 is polite");
     }
-    if gateway.endpoints.is_empty() {
+    let has_pods = gateway.kubernetes.as_ref().is_some_and(|own| own.pods.is_some());
+    if gateway.endpoints.is_empty() && !has_pods {
         let mend = "list at least one address where it takes TLS connections: `- {name: a, address: 127.0.0.1:8443}`";
         told.tell(&format!("{at}.endpoints"), "there is no endpoint: nothing could be observed", mend);
     }
@@ -143,9 +153,17 @@ fn gateway(gateway: &Gateway, at: &str, told: &mut Told) {
 }
 
 fn sources(gateway: &Gateway, at: &str, told: &mut Told) {
-    if gateway.sources.is_empty() {
-        let mend = "name at least one directory: `- directory: /etc/letsencrypt/live`";
-        told.tell(&format!("{at}.sources"), "there is no source: nothing would be expected", mend);
+    match (&gateway.kubernetes, gateway.sources.is_empty()) {
+        (None, true) => {
+            let mend = "name at least one directory: `- directory: /etc/letsencrypt/live`; or the gateway's objects in a cluster: `kubernetes`";
+            told.tell(&format!("{at}.sources"), "there is no source: nothing would be expected", mend);
+        }
+        (Some(_), false) => told.tell(
+            &format!("{at}.sources"),
+            "the gateway has sources and `kubernetes`: its certificates come from one of them",
+            "leave one of the two out, or make two gateways of it",
+        ),
+        _ => {}
     }
     let mut directories = HashSet::new();
     let mut default = false;
@@ -195,7 +213,9 @@ fn sources(gateway: &Gateway, at: &str, told: &mut Told) {
         }
     }
     for (n, remedy) in gateway.policy.remedies.iter().enumerate() {
+        let has_pods = gateway.kubernetes.as_ref().is_some_and(|own| own.pods.is_some());
         if let Some(name) = &remedy.endpoint
+            && !has_pods
             && !gateway.endpoints.iter().any(|e| e.name == *name)
         {
             let why = format!("there is no endpoint {name:?}");

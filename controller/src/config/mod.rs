@@ -4,6 +4,7 @@
 //! `docs/configuration.md` are generated from them, and tests keep both true. Unknown keys are refused.
 pub mod check;
 pub mod findings;
+pub mod kubernetes;
 pub mod load;
 pub mod place;
 pub mod reference;
@@ -36,6 +37,9 @@ pub struct Config {
     /// How to log, on stderr.
     #[serde(default)]
     pub log: Log,
+    /// The cluster, for gateways that are in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubernetes: Option<kubernetes::Kubernetes>,
     /// The gateways to watch over.
     pub gateways: Vec<Gateway>,
 }
@@ -136,8 +140,12 @@ pub struct Gateway {
     /// Whose wildcard rules hold: `kong` (one label; also right for nginx) or `envoy` (`*.x` spans labels).
     #[serde(rename = "match", default = "rules")]
     pub rules: Rules,
-    /// Where its certificates are stored.
+    /// Where its certificates are stored; not for a gateway that is in a cluster.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<Source>,
+    /// For a gateway that is in a cluster, in place of `sources`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubernetes: Option<kubernetes::InCluster>,
     /// Where its ledger goes.
     #[serde(default)]
     pub publish: Publish,
@@ -150,7 +158,8 @@ pub struct Gateway {
     /// Drifts that somebody knows of and lets be: they stay visible, are not alerted and not healed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub acknowledged: Vec<Acknowledged>,
-    /// Where it serves: each address that takes TLS connections.
+    /// Where it serves: each address that takes TLS connections. With `kubernetes.pods`, what there is besides the pods.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub endpoints: Vec<Endpoint>,
 }
 
@@ -230,7 +239,7 @@ pub struct Acknowledged {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Publish {
-    /// File that the gateway's loopback server (the tap's include) hands to the filter; `STATE_DIR/NAME/ledger.json` when absent.
+    /// File that the gateway's loopback server (the tap's include) hands to the filter. When absent, `STATE_DIR/NAME/ledger.json`, and for a gateway that is in a cluster none: there the ledger is in ConfigMaps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<PathBuf>,
     /// Whether to answer `GET /ledger/NAME` too.
@@ -320,10 +329,11 @@ impl Default for Listen {
 }
 
 impl Config {
-    /// Where a gateway's ledger goes.
+    /// The file a gateway's ledger goes to; none where it has ConfigMaps and no file is named.
     #[must_use]
-    pub fn ledger_file(&self, gateway: &Gateway) -> PathBuf {
-        gateway.publish.file.clone().unwrap_or_else(|| self.state_of(gateway).join("ledger.json"))
+    pub fn ledger_file(&self, gateway: &Gateway) -> Option<PathBuf> {
+        let usual = || gateway.kubernetes.is_none().then(|| self.state_of(gateway).join("ledger.json"));
+        gateway.publish.file.clone().or_else(usual)
     }
 
     /// A gateway's own directory of state.

@@ -7,6 +7,9 @@ use std::fmt::Write as _;
 /// The example that `certdrift config example` prints; a test loads it.
 pub const EXAMPLE: &str = include_str!("example.yaml");
 
+/// The one that `certdrift config example --kubernetes` prints; a test loads it, too.
+pub const EXAMPLE_KUBERNETES: &str = include_str!("example-kubernetes.yaml");
+
 /// The JSON schema of the configuration (draft 2020-12), for editors.
 #[must_use]
 pub fn schema() -> Schema {
@@ -37,6 +40,8 @@ pub fn markdown() -> String {
         ```yaml\n",
     );
     text.push_str(EXAMPLE);
+    text.push_str("```\n\nIn a cluster:\n\n```yaml\n");
+    text.push_str(EXAMPLE_KUBERNETES);
     text.push_str("```\n\n## The file\n\n");
     object(root, &mut text);
     let mut names: Vec<String> = Vec::new();

@@ -52,8 +52,9 @@ fn every_invalid_file_is_refused_at_the_right_place_with_what_to_do() {
 }
 
 #[test]
-fn the_example_is_a_good_configuration() {
+fn the_examples_are_good_configurations() {
     load::parse(reference::EXAMPLE, "example", &Overrides::default()).unwrap();
+    load::parse(reference::EXAMPLE_KUBERNETES, "example", &Overrides::default()).unwrap();
 }
 
 #[test]
@@ -70,9 +71,12 @@ fn flags_win_over_the_file() {
 
 #[test]
 fn a_configuration_is_written_as_it_is_read() {
-    let config = load::parse(reference::EXAMPLE, "example", &Overrides::default()).unwrap();
-    let text = serde_saphyr::to_string(&config).unwrap();
-    assert_eq!(load::parse(&text, "again", &Overrides::default()).unwrap(), config);
+    let valid = testdata("valid").into_iter().map(|(_, text)| text);
+    for text in valid.chain([reference::EXAMPLE.to_owned(), reference::EXAMPLE_KUBERNETES.to_owned()]) {
+        let config = load::parse(&text, "example", &Overrides::default()).unwrap();
+        let text = serde_saphyr::to_string(&config).unwrap();
+        assert_eq!(load::parse(&text, "again", &Overrides::default()).unwrap(), config);
+    }
 }
 
 #[test]

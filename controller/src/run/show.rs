@@ -148,7 +148,7 @@ pub(super) fn state(gateway: &Gateway, now: UnixTime) -> state::Gateway {
             revision: ledger.revision.0,
             published_at: ledger.published_at,
             hosts: entries(ledger).iter().map(|e| e.hosts.len()).sum(),
-            file: gateway.ledger_file.display().to_string(),
+            file: gateway.ledger_place.clone(),
         }),
         endpoints: gateway
             .config

@@ -26,13 +26,13 @@ use crate::observe::expectations::Expectations;
 use crate::publish::build::Policy as Build;
 use crate::publish::file::FileLedger;
 use crate::publish::publisher::Publisher;
+use crate::publish::target::Target;
 use crate::remedy::history::History;
 use crate::remedy::state_file::StateFile;
 use crate::source::KeyFamily;
 use crate::source::inventory::Inventory;
 use certdrift_contract::{Fingerprint, UnixTime};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// So many lines of the history are shown.
@@ -55,7 +55,8 @@ pub enum Effect {
 #[derive(Debug)]
 pub struct Gateway {
     pub(super) config: config::Gateway,
-    pub(super) ledger_file: PathBuf,
+    /// Where the ledger is, for people.
+    pub(super) ledger_place: String,
     pub(super) sights: Sights,
     pub(super) publisher: Publisher,
     pub(super) renewals: Renewals,
@@ -116,8 +117,9 @@ impl Gateway {
             crate::publish::serve::Ledgers::default()
         };
         let rules = super::sources::rules(&config.sources);
-        let (publisher, findings) =
-            Publisher::new(build, rules, vec![Box::new(FileLedger::new(&ledger_file))], ledgers);
+        let file = ledger_file.as_ref().map(|file| Box::new(FileLedger::new(file)) as Box<dyn Target>);
+        let ledger_place = ledger_file.map(|file| file.display().to_string()).unwrap_or_default();
+        let (publisher, findings) = Publisher::new(build, rules, file.into_iter().collect(), ledgers);
         for finding in &findings {
             crate::log::finding(&config.name, finding);
         }
@@ -144,7 +146,7 @@ impl Gateway {
         renewals.keep(|_| true, |endpoint, _| config.endpoints.iter().any(|e| e.name == endpoint && !e.edge));
         let workers = config.endpoints.iter().filter_map(|e| Some((e.name.clone(), e.workers?))).collect();
         let mut gateway = Self {
-            ledger_file,
+            ledger_place,
             sights,
             publisher,
             renewals,
