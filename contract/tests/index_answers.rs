@@ -3,6 +3,7 @@ use certdrift_contract::index::Index;
 use certdrift_contract::ledger::{Content, Entry, Expectation, Expected, Ledger, Part, PartRef, Revision};
 use certdrift_contract::verdict::Known;
 use certdrift_contract::{Fingerprint, Rules, UnixTime};
+use std::sync::Arc;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -42,7 +43,11 @@ fn ledger(content: Content, revision: u64) -> Ledger {
 }
 
 fn part(name: &str, entries: Vec<Entry>) -> (PartRef, Part) {
-    let part = Part { gateway: "kong".to_owned(), name: name.to_owned(), entries };
+    let part = Part {
+        gateway: "kong".to_owned(),
+        name: name.to_owned(),
+        entries: entries.into_iter().map(Arc::new).collect(),
+    };
     (PartRef { name: name.to_owned(), sha256: Fingerprint::of(&part.to_bytes()) }, part)
 }
 
@@ -53,7 +58,7 @@ fn served(index: &mut Index<u32>, sni: &str) -> Option<(String, Fingerprint)> {
 #[test]
 fn names_find_their_entry_by_kongs_rules_in_any_case() {
     let entries = vec![entry("a", &["a.example.com", "*.example.com"], 1), entry("b", &["shop.*"], 2)];
-    let mut index = Index::<u32>::new(ledger(Content::Entries(entries), 1), vec![]).expect("index");
+    let mut index = Index::<u32>::new(ledger(Content::of(entries), 1), vec![]).expect("index");
     assert_eq!(served(&mut index, "A.Example.COM."), Some(("a.example.com".to_owned(), fingerprint(1))));
     assert_eq!(served(&mut index, "x.example.com"), Some(("*.example.com".to_owned(), fingerprint(1))));
     assert_eq!(served(&mut index, "x.y.example.com"), None);
@@ -84,7 +89,7 @@ fn states_outlive_a_change_as_long_as_the_host_stays() {
     assert_eq!(served(&mut index, "a.example.com").map(|s| s.1), Some(fingerprint(2)));
     assert_eq!(index.known(&fingerprint(1)), Known::No);
     // And on to a whole ledger, and back.
-    let whole = Content::Entries(vec![entry("a", &["a.example.com"], 2)]);
+    let whole = Content::of([entry("a", &["a.example.com"], 2)]);
     index.update(ledger(whole, 3), vec![]).expect("update");
     assert_eq!(index.hosts(), 1);
     index.update(ledger(Content::Parts(vec![]), 4), vec![]).expect("update");

@@ -5,6 +5,7 @@ use certdrift_contract::ledger::{Content, Entry, Expected, Ledger, Part, PartRef
 use certdrift_contract::{Fingerprint, Rules, UnixTime};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 const PARTS: usize = 4;
 const HOSTS: u8 = 40;
@@ -27,7 +28,7 @@ fn parts(wishes: &[Wish]) -> Vec<Part> {
         .collect();
     for (number, (part, hosts, current)) in wishes.iter().enumerate() {
         let hosts: Vec<_> = hosts.iter().filter(|host| taken.insert(**host)).collect();
-        parts[*part].entries.push(Entry {
+        parts[*part].entries.push(Arc::new(Entry {
             source: format!("kong/s{number}"),
             hosts: hosts.iter().map(|host| name(**host).parse().unwrap()).collect(),
             since: UnixTime::from_seconds(0),
@@ -38,7 +39,7 @@ fn parts(wishes: &[Wish]) -> Vec<Part> {
             }],
             incoming: Vec::new(),
             retiring: Vec::new(),
-        });
+        }));
     }
     parts
 }

@@ -24,7 +24,7 @@ struct Mirror {
 fn by_serde(text: &str) -> Option<Ledger> {
     let m: Mirror = serde_json::from_str(text).ok()?;
     let content = match (m.entries, m.parts) {
-        (Some(entries), None) => Content::Entries(entries),
+        (Some(entries), None) => Content::of(entries),
         (None, Some(parts)) => Content::Parts(parts),
         _ => return None,
     };

@@ -56,7 +56,7 @@ pub fn ledger(revision: u64, entries: Vec<Entry>) -> Ledger {
         rules: Rules::Kong,
         revision: Revision(revision),
         published_at: UnixTime::from_seconds(revision.cast_signed()),
-        content: Content::Entries(entries),
+        content: Content::of(entries),
         default: Some(Expectation {
             source: "file:/default.pem".to_owned(),
             current: vec![expected("default")],

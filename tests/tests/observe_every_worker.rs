@@ -46,7 +46,7 @@ fn expect(leaves: &[&Leaf], retired: &[&Leaf], before: Option<&Expectations>) ->
         rules: Rules::Kong,
         revision: Revision(before.map_or(1, |b| b.revision.0 + 1)),
         published_at: now(),
-        content: Content::Entries(vec![entry]),
+        content: Content::of([entry]),
         default: None,
     };
     let families: HashMap<_, _> = match leaves {

@@ -9,6 +9,8 @@ use crate::ledger::{Content, Entry, Expectation, Ledger, Part, PartRef};
 use crate::verdict::{Expecting, Known};
 use crate::{Fingerprint, Revision, Rules, UnixTime};
 
+use std::sync::Arc;
+
 mod slab;
 mod table;
 
@@ -28,7 +30,7 @@ pub struct Index<S> {
     parts: Vec<PartRef>,
     default: Option<Expectation>,
     default_state: S,
-    slots: Slab<Entry>,
+    slots: Slab<Arc<Entry>>,
     /// Which slots each part fills; a whole ledger is one part without a name.
     filled: Vec<(String, Vec<usize>)>,
     listed: Slab<Listed<S>>,
@@ -127,7 +129,11 @@ impl<S: Default> Index<S> {
     }
 
     /// The parts that are new or changed, by name. Each must be there, and no other.
-    fn changed(&self, refs: &[PartRef], parts: Vec<Part>) -> Result<Vec<(String, Vec<Entry>)>, ParseError> {
+    fn changed(
+        &self,
+        refs: &[PartRef],
+        parts: Vec<Part>,
+    ) -> Result<Vec<(String, Vec<Arc<Entry>>)>, ParseError> {
         let mut needed: Vec<&str> = Vec::new();
         for (position, part) in refs.iter().enumerate() {
             if refs.iter().take(position).any(|earlier| earlier.name == part.name) {
@@ -152,7 +158,7 @@ impl<S: Default> Index<S> {
     }
 
     /// A host stands in one entry only, once.
-    fn check_hosts(&self, parts: &[(String, Vec<Entry>)], leaving: &[bool]) -> Result<(), ParseError> {
+    fn check_hosts(&self, parts: &[(String, Vec<Arc<Entry>>)], leaving: &[bool]) -> Result<(), ParseError> {
         let mut seen: Vec<(&str, &str)> = Vec::new();
         let mut table = Table::default();
         for entry in parts.iter().flat_map(|(_, entries)| entries) {
@@ -177,7 +183,7 @@ impl<S: Default> Index<S> {
     }
 
     /// Takes the new entries in and the leaving ones out; hosts in both keep their states.
-    fn swap(&mut self, parts: Vec<(String, Vec<Entry>)>, leaving: &[bool]) {
+    fn swap(&mut self, parts: Vec<(String, Vec<Arc<Entry>>)>, leaving: &[bool]) {
         for (name, entries) in parts {
             let filled = entries.into_iter().map(|entry| self.put(entry)).collect();
             self.filled.push((name, filled));
@@ -208,7 +214,7 @@ impl<S: Default> Index<S> {
     }
 
     /// Puts one entry in; gives its slot. A host that is listed already, by an entry that leaves, keeps its state.
-    fn put(&mut self, entry: Entry) -> usize {
+    fn put(&mut self, entry: Arc<Entry>) -> usize {
         for fingerprint in fingerprints(entry.expecting()) {
             let at = self.print(fingerprint);
             match at.and_then(|at| self.known.get_mut(at)) {
@@ -347,7 +353,7 @@ impl<S: Default> Index<S> {
 }
 
 /// The name of a listed host stands in its entry only.
-fn name<'a, S>(slots: &'a Slab<Entry>, listed: Option<&Listed<S>>) -> Option<&'a str> {
+fn name<'a, S>(slots: &'a Slab<Arc<Entry>>, listed: Option<&Listed<S>>) -> Option<&'a str> {
     let listed = listed?;
     Some(slots.get(listed.slot)?.hosts.get(listed.position)?.as_str())
 }

@@ -10,6 +10,7 @@ pub(crate) mod write;
 
 use crate::verdict::Expecting;
 use crate::{Fingerprint, HostPattern, Rules, UnixTime};
+use std::sync::Arc;
 
 /// At most so many predecessors are kept per entry, newest first.
 pub const MAX_RETIRING: usize = 8;
@@ -46,8 +47,8 @@ pub struct Ledger {
 /// The entries themselves, or an index of the parts that hold them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
-    /// Sorted by source.
-    Entries(Vec<Entry>),
+    /// Sorted by source. Shared, since a revision has nearly all of them from the one before.
+    Entries(Vec<Arc<Entry>>),
     /// Sorted by name.
     Parts(Vec<PartRef>),
 }
@@ -71,7 +72,7 @@ pub struct Part {
     /// As in the index.
     pub name: String,
     /// Sorted by source.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<Arc<Entry>>,
 }
 
 /// What one source (a Secret, a file) lets a gateway serve, and for which hosts.
@@ -146,6 +147,14 @@ impl PartRef {
     }
 }
 
+impl Content {
+    /// Of a whole ledger.
+    #[must_use]
+    pub fn of(entries: impl IntoIterator<Item = Entry>) -> Self {
+        Self::Entries(entries.into_iter().map(Arc::new).collect())
+    }
+}
+
 impl Entry {
     /// What is expected, as the verdict takes it.
     #[must_use]
@@ -179,9 +188,9 @@ impl Part {
     }
 }
 
-fn sort(entries: &mut [Entry]) {
+fn sort(entries: &mut [Arc<Entry>]) {
     entries.sort_by(|a, b| a.source.cmp(&b.source));
-    for entry in entries {
-        entry.hosts.sort();
+    for entry in entries.iter_mut().filter(|entry| !entry.hosts.is_sorted()) {
+        Arc::make_mut(entry).hosts.sort();
     }
 }

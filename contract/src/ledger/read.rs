@@ -6,6 +6,7 @@ use crate::json::{Limits, ParseError, Reader};
 use crate::names::{LEDGER_SCHEMA, LEDGER_SCHEMA_FAMILY, PART_SCHEMA, PART_SCHEMA_FAMILY};
 use crate::{Fingerprint, HostPattern, Rules, UnixTime};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 type Read<T> = Result<T, ParseError>;
 
@@ -172,8 +173,8 @@ fn part_ref(r: &mut Reader<'_>) -> Read<PartRef> {
 
 // One function per list, so that each is compiled once.
 
-fn all_entries(r: &mut Reader<'_>) -> Read<Vec<Entry>> {
-    list(r, usize::MAX, entry)
+fn all_entries(r: &mut Reader<'_>) -> Read<Vec<Arc<Entry>>> {
+    list(r, usize::MAX, |r| entry(r).map(Arc::new))
 }
 
 fn all_expected(r: &mut Reader<'_>) -> Read<Vec<Expected>> {
@@ -211,7 +212,12 @@ fn list<'a, T>(
         if position >= most {
             return Err(r.error(format!("more than {most} of them")));
         }
-        all.push(read(r)?);
+        let one = read(r)?;
+        // Most lists have one member, and all of them are kept.
+        if all.is_empty() {
+            all.reserve_exact(1);
+        }
+        all.push(one);
         Ok(())
     })?;
     Ok(all)

@@ -3,6 +3,7 @@ use super::{Content, Entry, Expectation, Ledger, Part, PartRef, Revision};
 use crate::names::{LEDGER_SCHEMA, PART_SCHEMA};
 use crate::{Rules, UnixTime};
 use serde::Serialize;
+use std::sync::Arc;
 
 /// All that is expected of one gateway: entries, or an index of the parts that hold them.
 #[derive(Serialize)]
@@ -19,7 +20,8 @@ pub(crate) struct LedgerDocument<'a> {
     /// When this revision was written.
     published_at: UnixTime,
     #[serde(skip_serializing_if = "Option::is_none")]
-    entries: Option<&'a [Entry]>,
+    #[cfg_attr(feature = "schema", schemars(with = "Option<&'a [Entry]>"))]
+    entries: Option<Entries<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     parts: Option<&'a [PartRef]>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,13 +35,23 @@ pub(crate) struct PartDocument<'a> {
     schema: &'static str,
     gateway: &'a str,
     name: &'a str,
-    entries: &'a [Entry],
+    #[cfg_attr(feature = "schema", schemars(with = "&'a [Entry]"))]
+    entries: Entries<'a>,
+}
+
+/// Entries that are shared, written as if they were not.
+struct Entries<'a>(&'a [Arc<Entry>]);
+
+impl Serialize for Entries<'_> {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(self.0.iter().map(AsRef::as_ref))
+    }
 }
 
 impl Serialize for Ledger {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let (entries, parts) = match &self.content {
-            Content::Entries(entries) => (Some(entries.as_slice()), None),
+            Content::Entries(entries) => (Some(Entries(entries)), None),
             Content::Parts(parts) => (None, Some(parts.as_slice())),
         };
         LedgerDocument {
@@ -58,8 +70,13 @@ impl Serialize for Ledger {
 
 impl Serialize for Part {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        PartDocument { schema: PART_SCHEMA, gateway: &self.gateway, name: &self.name, entries: &self.entries }
-            .serialize(to)
+        PartDocument {
+            schema: PART_SCHEMA,
+            gateway: &self.gateway,
+            name: &self.name,
+            entries: Entries(&self.entries),
+        }
+        .serialize(to)
     }
 }
 

@@ -152,7 +152,7 @@ mod tests {
             rules: certdrift_contract::Rules::Kong,
             revision: Revision(1),
             published_at: NOW,
-            content: Content::Entries(vec![Entry {
+            content: Content::of(vec![Entry {
                 source: source.into(),
                 hosts: vec![host.parse().unwrap()],
                 since: NOW,

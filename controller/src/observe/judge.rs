@@ -165,7 +165,7 @@ mod tests {
             rules: Rules::Kong,
             revision: Revision(7),
             published_at: NOW,
-            content: Content::Entries(vec![
+            content: Content::of(vec![
                 entry("file:a", "a.example.com", vec![expected(1, &[11, 12])], vec![old]),
                 entry("file:b", "*.b.example.com", vec![expected(3, &[])], Vec::new()),
             ]),
@@ -279,7 +279,7 @@ mod tests {
             rules: Rules::Kong,
             revision: Revision(8),
             published_at: NOW,
-            content: Content::Entries(vec![Entry {
+            content: Content::of(vec![Entry {
                 source: "file:a".to_owned(),
                 hosts: vec!["a.example.com".parse().unwrap()],
                 since: NOW,

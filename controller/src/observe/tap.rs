@@ -137,7 +137,7 @@ mod tests {
             rules: Rules::Kong,
             revision: Revision(1),
             published_at: NOW,
-            content: Content::Entries(vec![entry]),
+            content: Content::of([entry]),
             default: None,
         };
         let families = HashMap::from([(print(1), KeyFamily::Ecdsa), (print(2), KeyFamily::Rsa)]);

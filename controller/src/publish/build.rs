@@ -11,6 +11,7 @@ use certdrift_contract::ledger::{Content, Entry, Expectation, Expected, MAX_AHEA
 use certdrift_contract::{HostPattern, Ledger, Revision, Rules, UnixTime};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 /// Seconds a predecessor is accepted unless configured otherwise.
 pub const GRACE: i64 = 120;
@@ -36,7 +37,7 @@ pub fn build(
 ) -> (Ledger, Option<Finding>) {
     let before = Before::of(previous.filter(|p| p.gateway == policy.gateway));
     let until = now.plus(policy.grace.max(0));
-    let mut entries: BTreeMap<&str, Entry> = BTreeMap::new();
+    let mut entries: BTreeMap<&str, Arc<Entry>> = BTreeMap::new();
     let mut taken: BTreeSet<&HostPattern> = BTreeSet::new();
     for bound in &binding.entries {
         taken.extend(&bound.hosts);
@@ -47,8 +48,10 @@ pub fn build(
         let stays = !binding.complete || binding.held.contains(*source);
         if stays && !entries.contains_key(source) {
             let hosts: Vec<_> = old.hosts.iter().filter(|h| !taken.contains(h)).cloned().collect();
-            if !hosts.is_empty() {
-                entries.insert(source, Entry { hosts, ..(*old).clone() });
+            if hosts.len() == old.hosts.len() {
+                entries.insert(source, Arc::clone(old));
+            } else if !hosts.is_empty() {
+                entries.insert(source, Arc::new(Entry { hosts, ..Entry::clone(old) }));
             }
         }
     }
@@ -94,14 +97,14 @@ fn revise(next: &Ledger, previous: Option<&Ledger>, now: UnixTime) -> (Revision,
 
 /// The ledger of before, ready to be asked.
 struct Before<'a> {
-    entries: BTreeMap<&'a str, &'a Entry>,
-    hosts: HashMap<&'a HostPattern, &'a Entry>,
+    entries: HashMap<&'a str, &'a Arc<Entry>>,
+    hosts: HashMap<&'a HostPattern, &'a Arc<Entry>>,
     default: Option<&'a Expectation>,
 }
 
 impl<'a> Before<'a> {
     fn of(previous: Option<&'a Ledger>) -> Self {
-        let entries: &[Entry] = match previous.map(|p| &p.content) {
+        let entries: &[Arc<Entry>] = match previous.map(|p| &p.content) {
             Some(Content::Entries(entries)) => entries,
             _ => &[],
         };
@@ -112,7 +115,8 @@ impl<'a> Before<'a> {
         }
     }
 
-    fn entry(&self, bound: &Bound, partly_held: bool, until: UnixTime, now: UnixTime) -> Entry {
+    /// The next entry of a source; the one of before where nothing has changed.
+    fn entry(&self, bound: &Bound, partly_held: bool, until: UnixTime, now: UnixTime) -> Arc<Entry> {
         let old = self.entries.get(bound.source.as_str()).copied();
         let mut current = expected(&bound.certificates);
         let mut since = now;
@@ -126,7 +130,7 @@ impl<'a> Before<'a> {
                 since = old.since;
             }
         }
-        let mut sources: Vec<&Entry> = old.into_iter().collect();
+        let mut sources: Vec<&Arc<Entry>> = old.into_iter().collect();
         for host in &bound.hosts {
             if let Some(other) = self.hosts.get(host)
                 && !sources.iter().any(|s| s.source == other.source)
@@ -136,13 +140,18 @@ impl<'a> Before<'a> {
         }
         let retiring =
             retire(sources.iter().map(|e| (e.current.as_slice(), e.retiring.as_slice())), &current, until);
-        Entry {
-            source: bound.source.clone(),
-            hosts: bound.hosts.clone(),
-            since,
-            incoming: incoming(bound, &current),
-            current,
-            retiring,
+        let incoming = incoming(bound, &current);
+        match old {
+            Some(old)
+                if (&old.hosts, old.since, &old.current, &old.incoming, &old.retiring)
+                    == (&bound.hosts, since, &current, &incoming, &retiring) =>
+            {
+                Arc::clone(old)
+            }
+            _ => {
+                let (source, hosts) = (bound.source.clone(), bound.hosts.clone());
+                Arc::new(Entry { source, hosts, since, current, incoming, retiring })
+            }
         }
     }
 

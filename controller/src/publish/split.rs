@@ -77,10 +77,10 @@ impl Published {
         while whole.len() / count > GROW_ABOVE && count < MAX_PARTS {
             count *= 2;
         }
-        let mut divided: Vec<Vec<Entry>> = vec![Vec::new(); count];
+        let mut divided: Vec<Vec<Arc<Entry>>> = vec![Vec::new(); count];
         for entry in entries {
             if let Some(part) = divided.get_mut(part_of(&entry.source, count)) {
-                part.push(entry.clone());
+                part.push(Arc::clone(entry));
             }
         }
         let width = if count > 1000 {

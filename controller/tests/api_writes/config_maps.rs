@@ -38,7 +38,7 @@ fn ledger(entries: usize, revision: u64) -> Ledger {
         rules: Rules::Kong,
         revision: Revision(revision),
         published_at: at,
-        content: Content::Entries((0..entries).map(entry).collect()),
+        content: Content::of((0..entries).map(entry)),
         default: None,
     }
 }
@@ -118,7 +118,7 @@ async fn parts_are_written_before_the_index_and_one_change_writes_one_part() {
     assert_eq!(writes[32], format!("PATCH {INDEX}"), "the index comes last");
     large.revision = Revision(large.revision.0 + 1);
     if let Content::Entries(entries) = &mut large.content {
-        entries[7].current[0].sha256 = Fingerprint::of(b"renewed");
+        Arc::make_mut(&mut entries[7]).current[0].sha256 = Fingerprint::of(b"renewed");
     }
     let second = published(&large, 32);
     replica.put(&second);
@@ -304,7 +304,7 @@ async fn what_is_too_large_for_a_config_map_is_refused_and_the_last_ledger_stays
     holds(&api, &good).await;
     let mut huge = ledger(3, now() + 1);
     if let Content::Entries(entries) = &mut huge.content {
-        entries[0].hosts = (0..40_000)
+        Arc::make_mut(&mut entries[0]).hosts = (0..40_000)
             .map(|n| format!("host-{n}.a-rather-long-name.example.com").parse().unwrap())
             .collect();
     }

@@ -47,7 +47,7 @@ fn ledger_server(leaf: &Leaf, folder: &Path) -> Result<(Nginx, SocketAddr)> {
         rules: Rules::Envoy,
         revision: Revision(now),
         published_at: time,
-        content: Content::Entries(entries),
+        content: Content::of(entries),
         default: None,
     };
     ledger.sort();

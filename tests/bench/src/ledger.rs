@@ -37,7 +37,7 @@ fn fleet() -> Result<Ledger> {
         rules: Rules::Kong,
         revision: Revision(1_795_478_400),
         published_at: time,
-        content: Content::Entries((0..HOSTS).map(entry).collect::<Result<_>>()?),
+        content: Content::of((0..HOSTS).map(entry).collect::<Result<Vec<_>>>()?),
         default: None,
     };
     ledger.sort();

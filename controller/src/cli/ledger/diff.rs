@@ -99,7 +99,7 @@ fn change(source: &str, change: Kind, details: Vec<String>) -> Change {
 
 fn by_source(ledger: &Ledger) -> BTreeMap<&str, &Entry> {
     match &ledger.content {
-        Content::Entries(entries) => entries.iter().map(|e| (e.source.as_str(), e)).collect(),
+        Content::Entries(entries) => entries.iter().map(|e| (e.source.as_str(), e.as_ref())).collect(),
         Content::Parts(_) => BTreeMap::new(),
     }
 }

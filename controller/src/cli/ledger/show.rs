@@ -6,6 +6,7 @@ use certdrift_contract::ledger::{Content, Expectation};
 use certdrift_contract::{Entry, Ledger, UnixTime};
 use serde::Serialize;
 use std::io::{self, Write};
+use std::sync::Arc;
 
 /// The answer.
 #[derive(Serialize)]
@@ -25,7 +26,7 @@ pub(super) struct View {
 impl View {
     pub(super) fn new(ledger: Ledger, parts: usize, now: UnixTime) -> Self {
         let entries = match ledger.content {
-            Content::Entries(entries) => entries,
+            Content::Entries(entries) => entries.into_iter().map(Arc::unwrap_or_clone).collect(),
             Content::Parts(_) => Vec::new(),
         };
         Self {

@@ -6,6 +6,7 @@ use crate::publish::file::FileLedger;
 use crate::publish::split::Published;
 use certdrift_contract::ledger::{Content, Entry, Retiring};
 use certdrift_contract::{Ledger, Revision, Rules};
+use std::sync::Arc;
 
 const NOW: certdrift_contract::UnixTime = certdrift_contract::UnixTime::from_seconds(1_795_478_400);
 
@@ -27,14 +28,14 @@ fn ledger(entries: usize) -> Ledger {
         rules: Rules::Kong,
         revision: Revision(1_795_478_400),
         published_at: NOW,
-        content: Content::Entries((0..entries).map(entry).collect()),
+        content: Content::of((0..entries).map(entry)),
         default: None,
     }
 }
 
 fn renew(ledger: &mut Ledger, n: usize) {
     if let Content::Entries(entries) = &mut ledger.content {
-        let entry = &mut entries[n];
+        let entry = Arc::make_mut(&mut entries[n]);
         entry.retiring = vec![Retiring { sha256: entry.current[0].sha256, until: NOW.plus(120) }];
         entry.current[0].sha256 = Fingerprint::of(b"renewed");
     }
@@ -82,7 +83,7 @@ fn a_renewal_is_one_change() {
     assert!(diff::View::new(&before, &before).same());
     let mut later = before.clone();
     if let Content::Entries(entries) = &mut later.content {
-        entries[0].current[0].not_after = NOW;
+        Arc::make_mut(&mut entries[0]).current[0].not_after = NOW;
     }
     let shown = text(&diff::View::new(&before, &later), false);
     assert!(shown.contains("-> 2026-11-24T00:00:00Z") && !shown.contains("chain"), "{shown}");

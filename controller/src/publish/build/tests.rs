@@ -38,7 +38,7 @@ fn one(label: &str) -> Binding {
     binding(vec![bound("file:a", &["a.example"], &[label])])
 }
 
-fn entries(ledger: &Ledger) -> &[Entry] {
+fn entries(ledger: &Ledger) -> &[Arc<Entry>] {
     match &ledger.content {
         Content::Entries(entries) => entries,
         Content::Parts(_) => panic!("an index"),

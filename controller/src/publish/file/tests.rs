@@ -22,7 +22,7 @@ fn ledger(entries: usize, revision: u64) -> Ledger {
         rules: Rules::Kong,
         revision: Revision(revision),
         published_at: now,
-        content: Content::Entries((0..entries).map(entry).collect()),
+        content: Content::of((0..entries).map(entry)),
         default: None,
     }
 }
@@ -54,7 +54,7 @@ fn a_large_ledger_is_an_index_with_parts_and_one_change_writes_one_part() {
     assert_eq!(file.read().unwrap(), Some((large.clone(), 32)));
     large.revision = Revision(101);
     if let Content::Entries(entries) = &mut large.content {
-        entries[7].current[0].sha256 = Fingerprint::of(b"renewed");
+        Arc::make_mut(&mut entries[7]).current[0].sha256 = Fingerprint::of(b"renewed");
     }
     assert_eq!(file.write(&published(&large, 32)).unwrap(), Written { written: 2, same: 31 });
     assert_eq!(file.read().unwrap(), Some((large, 32)));

@@ -106,7 +106,7 @@ impl Gateway {
     }
 }
 
-pub(in crate::run) fn entries(ledger: &Ledger) -> &[Entry] {
+pub(in crate::run) fn entries(ledger: &Ledger) -> &[Arc<Entry>] {
     match &ledger.content {
         Content::Entries(entries) => entries,
         Content::Parts(_) => &[],
@@ -173,7 +173,7 @@ mod tests {
             rules: Rules::Kong,
             revision: Revision(1),
             published_at: UnixTime::from_seconds(0),
-            content: Content::Entries(entries.iter().map(entry).collect()),
+            content: Content::of(entries.iter().map(entry)),
             default: None,
         }
     }
