@@ -11,24 +11,31 @@ pub const NO_CLUSTER: Kind = Kind {
     severity: Severity::Error,
 };
 
-/// A client. Nothing is asked yet: a server that is away is no error.
+/// A client. Nothing is asked yet: a server that is away is no error. With a context, the kubeconfig is that of
+/// KUBECONFIG where no file is named.
 ///
 /// # Errors
 /// Neither a ServiceAccount nor a usable kubeconfig.
-pub async fn client(kubeconfig: Option<&Path>) -> Result<kube::Client, Finding> {
+pub async fn client(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<kube::Client, Finding> {
     let place = kubeconfig.map_or_else(|| "this process".to_owned(), |path| path.display().to_string());
-    let config = match kubeconfig {
-        Some(path) => {
-            let read = kube::config::Kubeconfig::read_from(path)
-                .map_err(|e| NO_CLUSTER.on(&place, e.to_string()))?;
-            let options = kube::config::KubeConfigOptions::default();
-            kube::Config::from_custom_kubeconfig(read, &options)
-                .await
-                .map_err(|e| NO_CLUSTER.on(&place, e.to_string()))?
-        }
-        None => kube::Config::infer().await.map_err(|e| NO_CLUSTER.on(&place, e.to_string()))?,
+    let wrong = |why: String| NO_CLUSTER.on(&place, why);
+    let read = match (kubeconfig, context) {
+        (None, None) => None,
+        (Some(path), _) => Some(kube::config::Kubeconfig::read_from(path)),
+        (None, Some(_)) => Some(kube::config::Kubeconfig::read()),
     };
-    from(config).map_err(|e| NO_CLUSTER.on(&place, e.to_string()))
+    let config = match read {
+        Some(read) => {
+            let options = kube::config::KubeConfigOptions {
+                context: context.map(str::to_owned),
+                ..kube::config::KubeConfigOptions::default()
+            };
+            let read = read.map_err(|e| wrong(e.to_string()))?;
+            kube::Config::from_custom_kubeconfig(read, &options).await.map_err(|e| wrong(e.to_string()))?
+        }
+        None => kube::Config::infer().await.map_err(|e| wrong(e.to_string()))?,
+    };
+    from(config).map_err(|e| wrong(e.to_string()))
 }
 
 /// A client that leaves waiting and trying again to the watches, which know when.

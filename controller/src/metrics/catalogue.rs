@@ -70,6 +70,7 @@ metrics! {
     FDS: Kind::Gauge, "process_open_fds", [], "Open file descriptors.", "always";
     MAX_FDS: Kind::Gauge, "process_max_fds", [], "The most file descriptors that may be open.", "always";
     RELOADS: Kind::Counter, "certdrift_config_reloads", ["result"], "Readings of the configuration after SIGHUP, `taken` or `refused`.", "always, from 0";
+    LEADS: Kind::Gauge, "certdrift_leader", [], "1 while this replica holds the Lease: it writes ledgers and heals.", "where a gateway is in a cluster";
     READY: Kind::Gauge, "certdrift_ready", ["gateway"], "1 once the first complete ledger of the gateway was published.", "always";
     HEALING: Kind::Gauge, "certdrift_healing_enabled", ["gateway"], "1 where remedies may be used (mode heal), 0 where drift is only told (mode observe).", "always";
     SOURCES: Kind::Gauge, "certdrift_sources", ["gateway"], "Sources (certificates or pairs) with a good certificate.", "once the sources were read";

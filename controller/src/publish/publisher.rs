@@ -1,11 +1,10 @@
-//! One gateway's ledger from its inventory to its readers: bound, built, split, written, served.
+//! One gateway's ledger from its binding to its readers: built, split, written, served.
 use super::build::{Policy, build};
 use super::serve::Ledgers;
 use super::split::Published;
 use super::target::{Newer, Target};
-use crate::binding::files::{Rules, bind};
+use crate::binding::Binding;
 use crate::finding::Finding;
-use crate::source::inventory::Inventory;
 use certdrift_contract::ledger::MAX_AHEAD;
 use certdrift_contract::{Ledger, Revision, UnixTime};
 use std::sync::Arc;
@@ -14,7 +13,6 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Publisher {
     policy: Policy,
-    rules: Rules,
     targets: Vec<Box<dyn Target>>,
     ledgers: Ledgers,
     ledger: Option<Ledger>,
@@ -36,23 +34,34 @@ pub struct Outcome {
 impl Publisher {
     /// For a gateway; the newest ledger that is in a target is taken up, so that a restart is silent. What is wrong with one is told.
     #[must_use]
-    pub fn new(
-        policy: Policy,
-        rules: Rules,
-        targets: Vec<Box<dyn Target>>,
-        ledgers: Ledgers,
-    ) -> (Self, Vec<Finding>) {
-        let mut findings = Vec::new();
-        let found = targets.iter().filter_map(|target| {
-            target.read().unwrap_or_else(|f| {
-                findings.push(f);
-                None
-            })
-        });
-        let newest = found.max_by_key(|(ledger, _)| ledger.revision);
-        let (ledger, parts) = newest.map_or((None, 0), |(ledger, parts)| (Some(ledger), parts));
-        let publisher = Self { policy, rules, targets, ledgers, ledger, parts, published: None, above: None };
+    pub fn new(policy: Policy, targets: Vec<Box<dyn Target>>, ledgers: Ledgers) -> (Self, Vec<Finding>) {
+        let mut publisher = Self {
+            policy,
+            targets: Vec::new(),
+            ledgers,
+            ledger: None,
+            parts: 0,
+            published: None,
+            above: None,
+        };
+        let findings = targets.into_iter().filter_map(|target| publisher.adopt(target)).collect();
         (publisher, findings)
+    }
+
+    /// One more target, before anything is published: its ledger is taken up where it is the newest. What is wrong with it is told.
+    pub fn adopt(&mut self, target: Box<dyn Target>) -> Option<Finding> {
+        let read = target.read();
+        self.targets.push(target);
+        match read {
+            Ok(Some((ledger, parts)))
+                if self.ledger.as_ref().is_none_or(|l| l.revision < ledger.revision) =>
+            {
+                (self.ledger, self.parts) = (Some(ledger), parts);
+                None
+            }
+            Ok(_) => None,
+            Err(finding) => Some(finding),
+        }
     }
 
     /// The ledger as it stands, with its entries.
@@ -61,10 +70,8 @@ impl Publisher {
         self.ledger.as_ref()
     }
 
-    /// Publishes what is stored now. A ledger that cannot be written is served all the same.
-    pub fn publish(&mut self, inventory: &Inventory, now: UnixTime) -> Outcome {
-        self.catch_up(now);
-        let binding = bind(inventory, &self.rules, self.ledger.as_ref(), now);
+    /// Publishes what is bound now, after [`Publisher::catch_up`]. A ledger that cannot be written is served all the same.
+    pub fn publish(&mut self, binding: Binding, now: UnixTime) -> Outcome {
         let (mut next, told) = build(&binding, self.ledger.as_ref(), &self.policy, now);
         if let Some(above) = self.above.filter(|above| *above >= next.revision) {
             next.revision = Revision(above.0.saturating_add(1));
@@ -72,6 +79,21 @@ impl Publisher {
         }
         let mut out = Outcome { changed: false, findings: binding.findings };
         out.findings.extend(told);
+        self.hand_on(next, &mut out);
+        out
+    }
+
+    /// Publishes the ledger as it stands: another replica's, which was just taken up. `findings` are the binding's.
+    pub fn follow(&mut self, findings: Vec<Finding>) -> Outcome {
+        let mut out = Outcome { changed: false, findings };
+        if let Some(ledger) = self.ledger.clone() {
+            self.hand_on(ledger, &mut out);
+            out.changed = true;
+        }
+        out
+    }
+
+    fn hand_on(&mut self, next: Ledger, out: &mut Outcome) {
         let before = self.ledger.as_ref().map(|ledger| ledger.revision);
         if self.published.is_none() || before != Some(next.revision) {
             match Published::new(&next, self.parts) {
@@ -89,17 +111,18 @@ impl Publisher {
                 Err(finding) => out.findings.push(finding),
             }
         }
-        out
     }
 
-    /// Whether a target holds something newer than ours, so that [`Publisher::publish`] has something to do.
+    /// Whether a target holds something newer than ours, so that [`Publisher::catch_up`] has something to do.
     #[must_use]
     pub fn is_behind(&self) -> bool {
         self.targets.iter().any(|target| target.is_ahead())
     }
 
-    /// Goes on from what another replica published; of a stranger's ledger only the revision counts.
-    fn catch_up(&mut self, now: UnixTime) {
+    /// Goes on from what another replica published, and says whether there was something; of a stranger's ledger only the
+    /// revision counts.
+    pub fn catch_up(&mut self, now: UnixTime) -> bool {
+        let mut taken_up = false;
         // Further ahead, a reader refuses it.
         let limit = u64::try_from(now.plus(MAX_AHEAD).seconds()).unwrap_or(0);
         for newer in self.targets.iter().filter_map(|target| target.newer()) {
@@ -111,6 +134,7 @@ impl Publisher {
                     self.ledger = Some(*ledger);
                     self.parts = parts;
                     self.published = None;
+                    taken_up = true;
                 }
                 Newer::Revision(revision) if revision.0 <= limit => {
                     self.above = self.above.max(Some(revision));
@@ -118,6 +142,7 @@ impl Publisher {
                 Newer::Ledger(..) | Newer::Revision(_) => {}
             }
         }
+        taken_up
     }
 
     /// Looks whether each target holds what was published, and puts it right; to be called every few seconds. So a

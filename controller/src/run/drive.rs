@@ -1,6 +1,6 @@
 //! The loop of one gateway: waits for whatever comes next, tells the gateway, and does what that asks for.
 use super::gateway::Effect;
-use super::sources::Watched;
+use super::origin::{News, Origin};
 use super::{Locked, lock};
 use crate::clock;
 use crate::config;
@@ -10,7 +10,6 @@ use crate::observe::expectations::Expectations;
 use crate::observe::http::Client;
 use crate::observe::tls;
 use crate::observe::watch::{Seen, Settings, Wish, endpoint as watch_endpoint};
-use crate::publish::coalesce::Coalesce;
 use crate::remedy::{self, Outcome};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -24,9 +23,9 @@ pub(super) async fn drive(gateway: Locked, effects: Vec<Effect>, mut stop: watch
     let (told, mut heard) = mpsc::channel(1024);
     let mut hands = Hands::new(&config, &told);
     hands.done(&gateway, effects);
-    let mut sources = Watched::begin(&config.sources);
+    let mut origin = Origin::begin(&gateway, &config);
     let begun = clock::instant();
-    let mut coalesce = Coalesce::default();
+    let mut coalesce = origin.coalesce();
     let mut tick = clock::ticks(Duration::from_secs(1));
     loop {
         let due = coalesce.due().map(|at| begun + at);
@@ -38,13 +37,24 @@ pub(super) async fn drive(gateway: Locked, effects: Vec<Effect>, mut stop: watch
                 coalesce.published(clock::since(begun));
                 lock(&gateway).publish(clock::now())
             }
-            () = sources.changed() => {
-                if let Some(inventory) = sources.inventory() {
+            news = origin.news() => match news {
+                News::Stored(inventory) => {
                     lock(&gateway).stored(inventory);
                     coalesce.changed(clock::since(begun));
+                    Vec::new()
                 }
-                Vec::new()
-            }
+                News::Opened(ledger) => {
+                    lock(&gateway).adopt(ledger);
+                    coalesce.changed(clock::since(begun));
+                    Vec::new()
+                }
+                News::Changed => {
+                    let patience = lock(&gateway).patience();
+                    coalesce.changed(clock::since(begun).saturating_add(patience));
+                    Vec::new()
+                }
+                News::Leads(leads) => lock(&gateway).lead(leads, clock::now()),
+            },
             // Before what is heard: a thousand endpoints that never stop telling must not keep time from passing.
             _ = tick.tick() => lock(&gateway).tick(clock::now()),
             Some(told) = heard.recv() => lock(&gateway).told(told, clock::now()),

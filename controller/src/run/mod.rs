@@ -5,9 +5,11 @@
 //! ```
 //! SIGTERM and SIGINT drain (a remedy in flight is waited for and its end recorded), a second one forces. SIGHUP reads
 //! the configuration again; one that is wrong is told, and the running one kept.
+pub mod cluster;
 pub mod drive;
 pub mod findings;
 pub mod gateway;
+pub mod origin;
 pub mod renewals;
 pub mod show;
 pub mod sights;
@@ -25,6 +27,7 @@ use crate::publish::serve::Ledgers;
 use crate::server::listen::{Port, Server};
 use crate::server::{Answers, Shared};
 use certdrift_contract::UnixTime;
+use cluster::{Cluster, Wanted};
 use gateway::{Gateway, Kept};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -51,6 +54,8 @@ pub struct Hub {
     gateways: Mutex<Vec<Locked>>,
     /// What gateways hand on to themselves over a reload.
     kept: Mutex<BTreeMap<String, Kept>>,
+    /// The cluster that gateways are in.
+    cluster: Mutex<Option<Arc<Cluster>>>,
     started: UnixTime,
 }
 
@@ -66,6 +71,7 @@ impl Hub {
             ready: Mutex::new(BTreeSet::new()),
             gateways: Mutex::new(Vec::new()),
             kept: Mutex::new(BTreeMap::new()),
+            cluster: Mutex::new(None),
             started: clock::now().seconds(),
         }
     }
@@ -83,6 +89,32 @@ impl Hub {
     /// What the gateway of this name kept when the configuration before this one ended.
     fn kept(&self, gateway: &str) -> Kept {
         lock(&self.kept).remove(gateway).unwrap_or_default()
+    }
+
+    /// The cluster that gateways are in.
+    pub fn cluster(&self) -> Option<Arc<Cluster>> {
+        lock(&self.cluster).clone()
+    }
+
+    /// Joins the cluster that is wanted, and leaves the one of before, if that is another.
+    async fn join(&self, wanted: Option<Wanted>) -> Result<(), Finding> {
+        let stays = self.cluster().is_some_and(|cluster| wanted.as_ref().is_some_and(|w| cluster.serves(w)));
+        if stays {
+            return Ok(());
+        }
+        self.leave().await;
+        if let Some(wanted) = wanted {
+            let cluster = Arc::new(Cluster::join(wanted).await?);
+            *lock(&self.cluster) = Some(cluster);
+        }
+        Ok(())
+    }
+
+    async fn leave(&self) {
+        let before = lock(&self.cluster).take();
+        if let Some(before) = before {
+            Cluster::leave(before).await;
+        }
     }
 
     /// Whether it had.
@@ -122,6 +154,9 @@ impl Answers for Hub {
         let mut gauges = crate::metrics::Gauges::default();
         gauges.set(&metric::BUILD, &[env!("CARGO_PKG_VERSION")], 1.0);
         let cpu = process::read(&mut gauges);
+        if let Some(cluster) = self.cluster() {
+            gauges.set(&metric::LEADS, &[], f64::from(u8::from(cluster.leads())));
+        }
         let now = clock::now().seconds();
         for gateway in lock(&self.gateways).iter() {
             show::gauges(&lock(gateway), self, now, &mut gauges);
@@ -206,6 +241,7 @@ async fn generation(
     signals: &mut Signals,
 ) -> Result<End, Vec<Finding>> {
     let server = Server::bind(&config.listen, port.as_ref()).await.map_err(|f| vec![f])?;
+    hub.join(Wanted::of(config)).await.map_err(|f| vec![f])?;
     let mut opened = Vec::new();
     for gateway in &config.gateways {
         hub.store().preset(&gateway.name);
@@ -259,6 +295,11 @@ async fn generation(
     let ended: Vec<Locked> = std::mem::take(&mut *lock(&hub.gateways));
     match &end {
         End::Stop => {
+            drop(ended);
+            tokio::select! {
+                () = hub.leave() => {}
+                () = signals.force() => at_once(),
+            }
             *port = None;
             tokio::select! {
                 _ = serving => {}

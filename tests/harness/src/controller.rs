@@ -21,6 +21,7 @@ pub struct Controller {
     folder: TempDir,
     address: SocketAddr,
     program: PathBuf,
+    sections: String,
 }
 
 impl Controller {
@@ -29,9 +30,18 @@ impl Controller {
     /// # Errors
     /// It does not build, or does not start.
     pub fn start(gateways: &str) -> anyhow::Result<Self> {
+        Self::start_with("", gateways)
+    }
+
+    /// As [`Controller::start`], with further sections at the top of its configuration.
+    ///
+    /// # Errors
+    /// As [`Controller::start`].
+    pub fn start_with(sections: &str, gateways: &str) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("certdrift-run-").tempdir()?;
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        let mut controller = Self { process: None, folder, address, program: xtask::build::certdrift()? };
+        let program = xtask::build::certdrift()?;
+        let mut controller = Self { process: None, folder, address, program, sections: sections.to_owned() };
         controller.configure(gateways)?;
         controller.run()?;
         Ok(controller)
@@ -43,9 +53,10 @@ impl Controller {
     /// The folder cannot be written.
     pub fn configure(&self, gateways: &str) -> anyhow::Result<()> {
         let text = format!(
-            "state_dir: {}\nlisten: {{address: \"{}\"}}\nlog: {{format: json, level: debug}}\ngateways:\n{gateways}",
+            "state_dir: {}\nlisten: {{address: \"{}\"}}\nlog: {{format: json, level: debug}}\n{}\ngateways:\n{gateways}",
             self.state().display(),
-            self.address
+            self.address,
+            self.sections
         );
         std::fs::write(self.configuration(), text).context("its configuration")
     }

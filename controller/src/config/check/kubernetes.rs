@@ -128,7 +128,7 @@ fn pods(pods: &Pods, at: &str, told: &mut Told) {
             "add `labels: {app: kong}` or `service: kong-proxy`",
         ),
         (Some(_), false) => {
-            told.tell(at, "labels and a Service both say which pods they are", "leave one out")
+            told.tell(at, "labels and a Service both say which pods they are", "leave one out");
         }
         _ => {}
     }

@@ -1,6 +1,8 @@
 use super::super::build::GRACE;
 use super::super::file::FileLedger;
 use super::*;
+use crate::binding::files::{Rules, bind};
+use crate::source::inventory::Inventory;
 use crate::source::{Certificate, KeyFamily, Stored};
 use certdrift_contract::{Fingerprint, Rules as Match};
 
@@ -22,7 +24,13 @@ fn inventory(label: &str) -> Inventory {
 fn publisher(path: Option<&std::path::Path>, ledgers: &Ledgers) -> (Publisher, Vec<Finding>) {
     let policy = Policy { gateway: "kong".into(), rules: Match::Kong, grace: GRACE };
     let target = path.map(|path| Box::new(FileLedger::new(path)) as Box<dyn Target>);
-    Publisher::new(policy, Rules::default(), target.into_iter().collect(), ledgers.clone())
+    Publisher::new(policy, target.into_iter().collect(), ledgers.clone())
+}
+
+fn publish(publisher: &mut Publisher, inventory: &Inventory, now: UnixTime) -> Outcome {
+    publisher.catch_up(now);
+    let binding = bind(inventory, &Rules::default(), publisher.ledger(), now);
+    publisher.publish(binding, now)
 }
 
 #[test]
@@ -32,13 +40,13 @@ fn a_restart_changes_nothing_and_a_renewal_across_it_is_a_renewal() {
     let ledgers = Ledgers::default();
     let (mut first, findings) = publisher(Some(&path), &ledgers);
     assert!(findings.is_empty());
-    assert_eq!(first.publish(&inventory("old"), NOW), Outcome { changed: true, findings: Vec::new() });
+    assert_eq!(publish(&mut first, &inventory("old"), NOW), Outcome { changed: true, findings: Vec::new() });
     let etag = ledgers.document("kong", None).unwrap().1;
     let (mut second, _) = publisher(Some(&path), &ledgers);
-    assert!(!second.publish(&inventory("old"), NOW.plus(60)).changed);
+    assert!(!publish(&mut second, &inventory("old"), NOW.plus(60)).changed);
     assert_eq!(ledgers.document("kong", None).unwrap().1, etag);
     let (mut third, _) = publisher(Some(&path), &ledgers);
-    assert!(third.publish(&inventory("new"), NOW.plus(70)).changed);
+    assert!(publish(&mut third, &inventory("new"), NOW.plus(70)).changed);
     let ledger = third.ledger().unwrap();
     assert!(String::from_utf8(ledger.to_bytes()).unwrap().contains(&Fingerprint::of(b"old").to_string()));
 }
@@ -50,7 +58,7 @@ fn a_ledger_that_cannot_be_written_is_served_and_written_once_it_can() {
     std::fs::write(&blocked, b"").unwrap();
     let ledgers = Ledgers::default();
     let (mut publisher, _) = publisher(Some(&blocked.join("ledger.json")), &ledgers);
-    let outcome = publisher.publish(&inventory("a"), NOW);
+    let outcome = publish(&mut publisher, &inventory("a"), NOW);
     assert!(outcome.changed);
     assert_eq!(outcome.findings[0].code, "CD-201");
     assert!(ledgers.document("kong", None).is_some());
@@ -65,7 +73,7 @@ fn a_ledger_that_cannot_be_written_is_served_and_written_once_it_can() {
 fn an_unknown_gateway_or_part_has_no_document() {
     let ledgers = Ledgers::default();
     let (mut publisher, _) = publisher(None, &ledgers);
-    publisher.publish(&inventory("a"), NOW);
+    publish(&mut publisher, &inventory("a"), NOW);
     assert!(ledgers.document("kong", Some("00")).is_none());
     assert!(ledgers.document("other", None).is_none());
     let (bytes, etag) = ledgers.document("kong", None).unwrap();
@@ -100,22 +108,22 @@ fn another_replicas_ledger_is_gone_on_from_and_a_strangers_revision_stepped_over
     let targets: Vec<Box<dyn Target>> = vec![Box::new(std::sync::Arc::clone(&elsewhere))];
     let ledgers = Ledgers::default();
     let (mut leader, _) = publisher(None, &Ledgers::default());
-    leader.publish(&inventory("old"), NOW.plus(5));
-    let (mut us, _) = Publisher::new(policy, Rules::default(), targets, ledgers.clone());
-    us.publish(&inventory("new"), NOW);
+    publish(&mut leader, &inventory("old"), NOW.plus(5));
+    let (mut us, _) = Publisher::new(policy, targets, ledgers.clone());
+    publish(&mut us, &inventory("new"), NOW);
     *elsewhere.0.lock().unwrap() = Some(Newer::Ledger(Box::new(leader.ledger().unwrap().clone()), 0));
     assert!(us.is_behind());
-    us.publish(&inventory("new"), NOW.plus(6));
+    publish(&mut us, &inventory("new"), NOW.plus(6));
     let text = String::from_utf8(ledgers.document("kong", None).unwrap().0.to_vec()).unwrap();
     assert!(text.contains(&Fingerprint::of(b"old").to_string()), "what the other knew is retiring: {text}");
     let before = us.ledger().unwrap().revision;
     // The clock is set back, and a stranger wrote a higher revision.
     *elsewhere.0.lock().unwrap() = Some(Newer::Revision(Revision(before.0 + 100)));
-    us.publish(&inventory("new"), NOW.plus(-600));
+    publish(&mut us, &inventory("new"), NOW.plus(-600));
     assert_eq!(us.ledger().unwrap().revision, Revision(before.0 + 101));
-    us.publish(&inventory("newer"), NOW.plus(-600));
+    publish(&mut us, &inventory("newer"), NOW.plus(-600));
     assert_eq!(us.ledger().unwrap().revision, Revision(before.0 + 102));
     *elsewhere.0.lock().unwrap() = Some(Newer::Revision(Revision(u64::MAX)));
-    us.publish(&inventory("newer"), NOW);
+    publish(&mut us, &inventory("newer"), NOW);
     assert_eq!(us.ledger().unwrap().revision, Revision(before.0 + 102), "no reader takes that one");
 }

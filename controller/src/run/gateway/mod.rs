@@ -3,12 +3,16 @@
 //!
 //! | file | when |
 //! |---|---|
+//! | `origin` | what is bound now is asked for |
+//! | `lead` | this replica leads, or does not any more |
 //! | `machine` | the convergence machine is told something |
 //! | `publish` | what is stored has changed |
 //! | `told` | the observer has seen something |
 //! | `findings` | what is wrong now is asked for, or has changed |
 mod findings;
+mod lead;
 mod machine;
+mod origin;
 mod publish;
 #[cfg(test)]
 mod tests;
@@ -24,6 +28,7 @@ use crate::converge::{Acknowledgement, Event, Intent, Millis, Record, State};
 use crate::finding::{Finding, Severity};
 use crate::observe::expectations::Expectations;
 use crate::publish::build::Policy as Build;
+use crate::publish::config_map::map::Place;
 use crate::publish::file::FileLedger;
 use crate::publish::publisher::Publisher;
 use crate::publish::target::Target;
@@ -32,6 +37,7 @@ use crate::remedy::state_file::StateFile;
 use crate::source::KeyFamily;
 use crate::source::inventory::Inventory;
 use certdrift_contract::{Fingerprint, UnixTime};
+use origin::{Clustered, Origin};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -82,6 +88,9 @@ pub struct Gateway {
     told: BTreeSet<(String, String, String)>,
     hub: Arc<Hub>,
     tended: Millis,
+    origin: Origin,
+    /// Whether this replica writes and heals; where there is but one, it does.
+    leads: bool,
 }
 
 /// What outlives a reload of the configuration: the machine's state is on disk, and the rest is seen anew.
@@ -116,10 +125,18 @@ impl Gateway {
         } else {
             crate::publish::serve::Ledgers::default()
         };
-        let rules = super::sources::rules(&config.sources);
+        let (origin, leads) = match (&config.kubernetes, hub.cluster()) {
+            (Some(own), Some(cluster)) => {
+                let leads = cluster.leads();
+                (Origin::Cluster(Box::new(Clustered::new(cluster, own.rules(config.rules)))), leads)
+            }
+            _ => (Origin::Files(super::sources::rules(&config.sources)), true),
+        };
         let file = ledger_file.as_ref().map(|file| Box::new(FileLedger::new(file)) as Box<dyn Target>);
-        let ledger_place = ledger_file.map(|file| file.display().to_string()).unwrap_or_default();
-        let (publisher, findings) = Publisher::new(build, rules, file.into_iter().collect(), ledgers);
+        let in_cluster = || config_maps(&config).map(|place| place.object(&place.index()));
+        let ledger_place =
+            ledger_file.map(|file| file.display().to_string()).or_else(in_cluster).unwrap_or_default();
+        let (publisher, findings) = Publisher::new(build, file.into_iter().collect(), ledgers);
         for finding in &findings {
             crate::log::finding(&config.name, finding);
         }
@@ -170,11 +187,12 @@ impl Gateway {
             told: BTreeSet::new(),
             hub,
             tended: now,
+            origin,
+            leads,
             config,
         };
         let mut effects = gateway.event(Event::Restarted, now);
-        let policy = Box::new(gateway.config.policy.clone());
-        effects.extend(gateway.event(Event::PolicyChanged { policy }, now));
+        effects.extend(gateway.act_as_told(now));
         for endpoint in gone {
             effects.extend(gateway.event(Event::EndpointGone { endpoint }, now));
         }
@@ -216,11 +234,12 @@ impl Gateway {
         self.beat = now;
         let mut effects = self.event(Event::Tick, now);
         self.save();
-        if self.publisher.is_behind() {
+        if self.publisher.is_behind() || self.is_overdue(now.seconds()) {
             effects.extend(self.publish(now));
         }
         if now.since(self.tended) >= 10_000 {
             self.tended = now;
+            self.tend_lease();
             match self.publisher.tend() {
                 Some(finding) if finding.severity > Severity::Info => self.hold("ledger", finding),
                 Some(finding) => crate::log::finding(&self.config.name, &finding),
@@ -231,6 +250,11 @@ impl Gateway {
         }
         effects
     }
+}
+
+/// Where the ConfigMaps of a gateway are; `None` where it is in no cluster.
+pub(super) fn config_maps(config: &config::Gateway) -> Option<Place> {
+    Place::new(&config.kubernetes.as_ref()?.namespace, &config.name)
 }
 
 fn seconds_between(from: Millis, to: Millis) -> f64 {

@@ -14,14 +14,24 @@ use std::sync::Arc;
 /// Of one renewal, so many hosts are followed to the wire; they share one certificate.
 const FOLLOWED_HOSTS: usize = 20;
 
+/// Seconds for which a replica that does not lead waits for the leader's ledger, before it serves one of its own.
+pub(super) const FOLLOWS: i64 = 5;
+
 impl Gateway {
     /// Publishes what is stored, and tells everybody what has changed.
     pub fn publish(&mut self, now: Millis) -> Vec<Effect> {
-        let Some(inventory) = &self.inventory else { return Vec::new() };
         let before = self.publisher.ledger().cloned();
         let first = self.expectations.is_none();
-        let complete = inventory.complete;
-        let outcome = self.publisher.publish(inventory, now.seconds());
+        let taken_up = self.publisher.catch_up(now.seconds());
+        let Some(binding) = self.bind(now.seconds()) else { return Vec::new() };
+        let complete = binding.complete;
+        let outcome = if taken_up && !self.leads {
+            // Who leads may have seen more than we have. If it stays ahead of what we see, we go our own way.
+            self.look_again(now.seconds().plus(FOLLOWS));
+            self.publisher.follow(binding.findings)
+        } else {
+            self.publisher.publish(binding, now.seconds())
+        };
         let failed = outcome.findings.iter().any(|f| f.code == crate::publish::findings::NOT_WRITTEN.code);
         let result = match (failed, outcome.changed) {
             (true, _) => "failed",

@@ -1,0 +1,53 @@
+//! What leading changes: who leads writes and heals, the others follow and look on.
+use super::publish::FOLLOWS;
+use super::{Effect, Gateway};
+use crate::converge::{Event, Millis, Mode};
+use crate::publish::target::Target;
+use std::time::Duration;
+
+impl Gateway {
+    /// The ConfigMaps of its ledger can be read from here on: what is there is taken up.
+    pub fn adopt(&mut self, target: Box<dyn Target>) {
+        if let Some(finding) = self.publisher.adopt(target) {
+            crate::log::finding(&self.config.name, &finding);
+        }
+        self.remembers();
+    }
+
+    /// This replica leads from now on, or no longer.
+    pub fn lead(&mut self, leads: bool, now: Millis) -> Vec<Effect> {
+        if self.leads == leads {
+            return Vec::new();
+        }
+        self.leads = leads;
+        let mut effects = self.act_as_told(now);
+        if leads {
+            effects.extend(self.publish(now));
+        }
+        effects
+    }
+
+    /// Tells the machine how far it may go: as configured where this replica leads, else nowhere.
+    pub(super) fn act_as_told(&mut self, now: Millis) -> Vec<Effect> {
+        let mut policy = Box::new(self.config.policy.clone());
+        if !self.leads {
+            policy.mode = Mode::Observe;
+        }
+        self.event(Event::PolicyChanged { policy }, now)
+    }
+
+    /// How long to wait with a change: who follows gives the leader time to publish it.
+    pub fn patience(&self) -> Duration {
+        let follows = !self.leads && self.publisher.ledger().is_some();
+        if follows { Duration::from_secs(FOLLOWS.unsigned_abs()) } else { Duration::ZERO }
+    }
+
+    /// What is wrong with the Lease, as a finding of ours.
+    pub(super) fn tend_lease(&mut self) {
+        let leadership = self.cluster().and_then(|cluster| cluster.leadership.clone());
+        match leadership.and_then(|leadership| leadership.finding()) {
+            Some(finding) => self.hold("lease", finding),
+            None => drop(self.own.remove("lease")),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What a gateway's loop waits for where its certificates come from: files that change; in a cluster, what is watched
+//! there, the ConfigMaps of its ledger, and the Lease.
+use super::cluster::Cluster;
+use super::gateway::config_maps;
+use super::sources::Watched;
+use super::{Locked, lock};
+use crate::cluster::watch::machine::Pace;
+use crate::config;
+use crate::publish::coalesce::Coalesce;
+use crate::publish::config_map::{ConfigMaps, Task};
+use crate::source::inventory::Inventory;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// In a cluster, what follows so closely is published together: one renewal is a dozen changes in a tenth of a second.
+const QUIET: Duration = Duration::from_millis(20);
+/// A change is not held up for longer.
+const LONGEST: Duration = Duration::from_millis(100);
+
+/// Where a gateway's certificates come from, watched.
+pub(super) enum Origin {
+    /// Files.
+    Files(Watched),
+    /// A cluster.
+    Cluster(Box<InCluster>),
+}
+
+/// What the loop waits for in a cluster.
+pub(super) struct InCluster {
+    changes: watch::Receiver<u64>,
+    leads: watch::Receiver<bool>,
+    opening: JoinSet<(ConfigMaps, Task)>,
+    keeping: JoinSet<()>,
+    spread: u64,
+}
+
+/// What has happened there.
+pub(super) enum News {
+    /// This is stored now.
+    Stored(Inventory),
+    /// Something has changed in the cluster.
+    Changed,
+    /// The ledger of before was read.
+    Opened(Box<ConfigMaps>),
+    /// This replica leads, or does not any more.
+    Leads(bool),
+}
+
+impl Origin {
+    /// Begins to watch.
+    pub(super) fn begin(gateway: &Locked, config: &config::Gateway) -> Self {
+        let cluster = lock(gateway).cluster().cloned();
+        match (cluster, config_maps(config)) {
+            (Some(cluster), Some(place)) => {
+                let mut opening = JoinSet::new();
+                opening.spawn(ConfigMaps::open(
+                    cluster.client.clone(),
+                    place,
+                    cluster.leads.clone(),
+                    Pace::default(),
+                ));
+                let spread = spread(&cluster, &config.name);
+                let (mut changes, mut leads) = (cluster.watches.changes(), cluster.leads.clone());
+                // What is known already is news, too.
+                changes.mark_changed();
+                leads.mark_changed();
+                let keeping = JoinSet::new();
+                Self::Cluster(Box::new(InCluster { changes, leads, opening, keeping, spread }))
+            }
+            _ => Self::Files(Watched::begin(&config.sources)),
+        }
+    }
+
+    /// When to publish what has changed.
+    pub(super) fn coalesce(&self) -> Coalesce {
+        match self {
+            Self::Files(_) => Coalesce::default(),
+            Self::Cluster(_) => Coalesce::new(QUIET, LONGEST),
+        }
+    }
+
+    /// Waits for what happens next.
+    pub(super) async fn news(&mut self) -> News {
+        match self {
+            Self::Files(watched) => loop {
+                watched.changed().await;
+                if let Some(inventory) = watched.inventory() {
+                    return News::Stored(inventory);
+                }
+            },
+            Self::Cluster(of) => of.news().await,
+        }
+    }
+}
+
+impl InCluster {
+    async fn news(&mut self) -> News {
+        loop {
+            tokio::select! {
+                biased;
+                Ok(()) = self.leads.changed() => return News::Leads(*self.leads.borrow_and_update()),
+                Some(Ok((ledger, task))) = self.opening.join_next() => {
+                    self.keeping.spawn(task.run(self.spread));
+                    return News::Opened(Box::new(ledger));
+                }
+                Ok(()) = self.changes.changed() => return News::Changed,
+                else => std::future::pending::<()>().await,
+            }
+        }
+    }
+}
+
+/// Parts the watches of gateways and of replicas in time.
+fn spread(cluster: &Arc<Cluster>, gateway: &str) -> u64 {
+    let digest = certdrift_contract::Fingerprint::of(format!("{}/{gateway}", cluster.identity).as_bytes());
+    u64::from_str_radix(digest.to_string().get(..16).unwrap_or_default(), 16).unwrap_or_default()
+}
