@@ -88,7 +88,7 @@ impl Published {
 
     fn entry(&self, host: &str) -> Option<&certdrift_contract::Entry> {
         let Content::Entries(entries) = &self.ledger.content else { return None };
-        entries.iter().find(|e| e.hosts.iter().any(|h| h.as_str() == host))
+        entries.iter().map(AsRef::as_ref).find(|e| e.hosts.iter().any(|h| h.as_str() == host))
     }
 
     /// What is expected of a host.
