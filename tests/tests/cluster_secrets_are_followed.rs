@@ -62,6 +62,7 @@ impl Follower {
             ingresses: true,
             gateway_api: false,
             listener_sets: false,
+            pods: Vec::new(),
         };
         let kong = kong_ingress::Rules { namespaces: [namespace.to_owned()].into(), ..Default::default() };
         let rules = Rules { kong_ingress: Some(kong), ..Rules::default() };

@@ -3,6 +3,7 @@ use super::ObjectName;
 use super::cert_manager::{Certificate, CertificateRequest};
 use super::gateway::{Gateway, GatewayClass, ListenerSet, Namespace, ReferenceGrant, TlsRoute};
 use super::ingress::{Ingress, IngressClass};
+use super::pod::{Pod, Service};
 use super::watch::drive::{Known, Watch};
 use super::watch::machine::{Pace, Problem};
 use super::watch::request::Resource;
@@ -10,18 +11,19 @@ use super::watch::wire::{Reader, objects};
 use crate::binding::assemble::{Assembled, Cluster, Memory, Rules, Secrets, assemble};
 use crate::binding::gateway_api;
 use crate::finding::Finding;
+use crate::observe::pods::{self, Finder, Pods, Which};
 use crate::source::kubernetes::Reach;
 use crate::source::kubernetes::findings as kinds;
 use crate::source::kubernetes::requests::Issued;
 use crate::source::kubernetes::secret::{Secret, Selection, reader};
 use certdrift_contract::UnixTime;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, MutexGuard};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// What has to be watched.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Needs {
     /// How far.
     pub reach: Reach,
@@ -33,6 +35,8 @@ pub struct Needs {
     pub gateway_api: bool,
     /// Some gateway takes ListenerSets.
     pub listener_sets: bool,
+    /// How gateways' pods are found.
+    pub pods: Vec<Finder>,
 }
 
 /// A kind of object: one watch, or one a namespace.
@@ -88,7 +92,10 @@ pub struct Watches {
     namespaces: Watched<Namespace>,
     certificates: Watched<Certificate>,
     requests: Watched<CertificateRequest>,
+    pods: Watched<Pod>,
+    services: Watched<Service>,
     changes: watch::Receiver<u64>,
+    pod_changes: watch::Receiver<u64>,
     _tasks: JoinSet<()>,
 }
 
@@ -134,6 +141,34 @@ impl Starter {
     }
 }
 
+/// The watches of pods that it takes to find all: of a namespace, or of those in it with certain labels.
+fn pods_of(finders: &[Finder]) -> Vec<Resource> {
+    let all = |namespace: &str| Resource::new("", "v1", "pods").within(namespace);
+    let whole: BTreeSet<&str> = finders
+        .iter()
+        .filter(|f| matches!(f.which, Which::Service(_)))
+        .map(|f| f.namespace.as_str())
+        .collect();
+    let mut resources: Vec<Resource> = whole.iter().map(|namespace| all(namespace)).collect();
+    for finder in finders.iter().filter(|f| !whole.contains(f.namespace.as_str())) {
+        let Which::Labels(selector) = &finder.which else { continue };
+        let labels: Vec<String> =
+            selector.match_labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let resource = all(&finder.namespace).labelled(&labels.join(","));
+        if !resources.contains(&resource) {
+            resources.push(resource);
+        }
+    }
+    resources
+}
+
+/// Those of Services.
+fn services_of(finders: &[Finder]) -> Vec<Resource> {
+    let by_service = finders.iter().filter(|f| matches!(f.which, Which::Service(_)));
+    let namespaces: BTreeSet<&str> = by_service.map(|f| f.namespace.as_str()).collect();
+    namespaces.into_iter().map(|n| Resource::new("", "v1", "services").within(n)).collect()
+}
+
 const GATEWAY_API: &str = "gateway.networking.k8s.io";
 
 impl Watches {
@@ -141,6 +176,7 @@ impl Watches {
     #[must_use]
     pub fn begin(client: kube::Client, needs: &Needs, pace: Pace) -> Self {
         let (bell, changes) = watch::channel(0);
+        let (pod_bell, pod_changes) = watch::channel(0);
         let mut s =
             Starter { client, reach: needs.reach.clone(), pace, bell, tasks: JoinSet::new(), started: 0 };
         let keyless = needs.reach == Reach::Keyless;
@@ -150,8 +186,15 @@ impl Watches {
         let cert_manager = |plural: &str| Resource::new("cert-manager.io", "v1", plural);
         let networking = |plural: &str| Resource::new("networking.k8s.io", "v1", plural);
         let (ingress, gateway, sets) = (needs.ingresses, needs.gateway_api, needs.listener_sets);
+        let bell = std::mem::replace(&mut s.bell, pod_bell);
+        let pods = s.start(pods_of(&needs.pods), || objects(|o: &mut Pod| &mut o.metadata));
+        let services = s.start(services_of(&needs.pods), || objects(|o: &mut Service| &mut o.metadata));
+        s.bell = bell;
         Self {
             keyless,
+            pods,
+            services,
+            pod_changes,
             selection: needs.selection.clone(),
             secrets: s.start(s.namespaced(!keyless, &tls), || reader(needs.selection.clone())),
             ingresses: s.start(s.namespaced(ingress, &networking("ingresses")), || {
@@ -189,13 +232,29 @@ impl Watches {
         }
     }
 
-    /// Rings when anything has changed.
+    /// Rings when pods or Services have changed.
+    #[must_use]
+    pub fn pod_changes(&self) -> watch::Receiver<u64> {
+        self.pod_changes.clone()
+    }
+
+    /// The pods of a gateway, and why some are none; `None` before all were seen.
+    #[must_use]
+    pub fn pods(&self, finder: &Finder) -> Option<(Pods, Vec<Finding>)> {
+        if !self.pods.is_complete(true) || !self.services.is_complete(true) {
+            return None;
+        }
+        let (pods, services) = (self.pods.guards(), self.services.guards());
+        Some(pods::find(finder, &refs(&pods), &refs(&services)))
+    }
+
+    /// Rings when anything else has changed.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.clone()
     }
 
-    /// Whether all was seen.
+    /// Whether all was seen that it takes to bind certificates.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.secrets.is_complete(true)
@@ -226,6 +285,8 @@ impl Watches {
         self.namespaces.findings(&mut out);
         self.certificates.findings(&mut out);
         self.requests.findings(&mut out);
+        self.pods.findings(&mut out);
+        self.services.findings(&mut out);
         out
     }
 

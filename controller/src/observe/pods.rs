@@ -1,4 +1,4 @@
-//! A gateway's pods as endpoints. Pure: what the cluster holds in, endpoints out, and what has changed between two looks.
+//! A gateway's pods as endpoints. Pure: what the cluster holds in, endpoints out.
 //!
 //! A pod is an endpoint as soon as it has an address, ready or not: a pod that never becomes ready may serve an old
 //! certificate to those who still reach it. One that is being deleted or has ended is none any more.
@@ -8,7 +8,7 @@ use crate::cluster::object::Labels;
 use crate::cluster::pod::{Pod, Port, Service};
 use crate::cluster::selector::Selector;
 use crate::config::{Endpoint, ProxyProtocol, TokenFrom};
-use crate::converge::{Event, Millis};
+use crate::converge::Millis;
 use crate::finding::Finding;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -182,25 +182,6 @@ fn number(pod: &Pod, port: &Port) -> Result<u16, String> {
         Port::Number(number) => Ok(*number),
         Port::Name(name) => pod.port(name).ok_or_else(|| format!("none of its containers has a port {name}")),
     }
-}
-
-/// What the convergence machine is told when the pods are others: who left first, then who came. A pod that is there
-/// again under its name, and one that serves elsewhere now, leaves and comes.
-#[must_use]
-pub fn changes(before: &Pods, after: &Pods) -> Vec<Event> {
-    let same = |a: &PodEndpoint, b: &PodEndpoint| a.uid == b.uid && a.endpoint == b.endpoint;
-    let stays =
-        |name: &String, pod: &PodEndpoint, of: &Pods| of.get(name).is_some_and(|other| same(pod, other));
-    let gone = before.iter().filter(|(name, pod)| !stays(name, pod, after));
-    let came = after.iter().filter(|(name, pod)| !stays(name, pod, before));
-    let gone = gone.map(|(name, _)| Event::EndpointGone { endpoint: name.clone() });
-    let came = came.map(|(name, pod)| Event::EndpointUp {
-        endpoint: name.clone(),
-        edge: false,
-        workers: pod.endpoint.workers,
-        started: pod.started,
-    });
-    gone.chain(came).collect()
 }
 
 #[cfg(test)]

@@ -30,11 +30,11 @@ impl Wanted {
     #[must_use]
     pub fn of(config: &Config) -> Option<Self> {
         let of = config.kubernetes.clone()?;
-        let bindings: Vec<_> =
-            config.gateways.iter().filter_map(|g| g.kubernetes.as_ref()).map(|own| &own.bindings).collect();
-        if bindings.is_empty() {
+        let all: Vec<_> = config.gateways.iter().filter_map(|g| g.kubernetes.as_ref()).collect();
+        if all.is_empty() {
             return None;
         }
+        let bindings: Vec<_> = all.iter().map(|own| &own.bindings).collect();
         let apis = || bindings.iter().filter_map(|b| b.gateway_api.as_ref());
         let needs = Needs {
             reach: of.reach(),
@@ -42,6 +42,7 @@ impl Wanted {
             ingresses: bindings.iter().any(|b| b.kong_ingress.is_some()),
             gateway_api: apis().next().is_some(),
             listener_sets: apis().any(|api| api.dialect == config::kubernetes::Dialect::Standard),
+            pods: all.iter().filter_map(|own| own.finder()).collect(),
         };
         Some(Self { of, needs })
     }

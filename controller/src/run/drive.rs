@@ -1,5 +1,5 @@
 //! The loop of one gateway: waits for whatever comes next, tells the gateway, and does what that asks for.
-use super::gateway::Effect;
+use super::gateway::{Effect, Place};
 use super::origin::{News, Origin};
 use super::{Locked, lock};
 use crate::clock;
@@ -21,7 +21,7 @@ use tokio::task::{AbortHandle, JoinSet};
 pub(super) async fn drive(gateway: Locked, effects: Vec<Effect>, mut stop: watch::Receiver<bool>) {
     let config = lock(&gateway).config.clone();
     let (told, mut heard) = mpsc::channel(1024);
-    let mut hands = Hands::new(&config, &told);
+    let mut hands = Hands::new(&config, told);
     hands.done(&gateway, effects);
     let mut origin = Origin::begin(&gateway, &config);
     let begun = clock::instant();
@@ -53,6 +53,7 @@ pub(super) async fn drive(gateway: Locked, effects: Vec<Effect>, mut stop: watch
                     coalesce.changed(clock::since(begun).saturating_add(patience));
                     Vec::new()
                 }
+                News::Pods => lock(&gateway).pods(clock::now()),
                 News::Leads(leads) => lock(&gateway).lead(leads, clock::now()),
             },
             // Before what is heard: a thousand endpoints that never stop telling must not keep time from passing.
@@ -90,21 +91,28 @@ const MOST_HANDSHAKES: usize = 32;
 
 /// What acts for a gateway: a watcher an endpoint, and remedies under way.
 struct Hands {
+    name: String,
+    settings: Settings,
+    told: mpsc::Sender<Seen>,
     expectations: watch::Sender<Option<Arc<Expectations>>>,
-    wishes: HashMap<String, mpsc::Sender<Wish>>,
+    watchers: HashMap<String, Watcher>,
     /// Looks that found a watcher's hands full, by endpoint; they are asked for again.
     waiting: BTreeMap<String, BTreeSet<String>>,
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
     remedies: JoinSet<(u64, Outcome)>,
     running: HashMap<u64, AbortHandle>,
     client: Client,
 }
 
+/// What watches one endpoint.
+struct Watcher {
+    place: Place,
+    wishes: mpsc::Sender<Wish>,
+    task: Option<AbortHandle>,
+}
+
 impl Hands {
-    fn new(config: &config::Gateway, told: &mpsc::Sender<Seen>) -> Self {
-        let mut tasks = JoinSet::new();
-        let mut wishes = HashMap::new();
-        let (expectations, expected) = watch::channel(None);
+    fn new(config: &config::Gateway, told: mpsc::Sender<Seen>) -> Self {
         let settings = Settings {
             timeout: config.observe.timeout.as_duration(),
             sweep: config.observe.sweep.as_duration(),
@@ -112,36 +120,51 @@ impl Hands {
             per_second: config.observe.per_second,
             gate: Arc::new(Semaphore::new(MOST_HANDSHAKES)),
         };
-        for endpoint in &config.endpoints {
-            let (to, from) = mpsc::channel(64);
-            match Endpoint::new(endpoint) {
-                Ok(watched) => {
-                    tasks.spawn(watch_endpoint(
-                        watched,
-                        settings.clone(),
-                        expected.clone(),
-                        from,
-                        told.clone(),
-                    ));
-                }
-                // The configuration was checked: a token that has gone since.
-                Err(why) => {
-                    tracing::error!(gateway = config.name, endpoint = endpoint.name, why, "not watched");
-                }
-            }
-            wishes.insert(endpoint.name.clone(), to);
-        }
         let (roots, _) = tls::system_roots();
-        let client = Client::new(tls::verified(roots));
-        let waiting = BTreeMap::new();
         Self {
-            expectations,
-            wishes,
-            waiting,
-            _tasks: tasks,
+            name: config.name.clone(),
+            settings,
+            told,
+            expectations: watch::channel(None).0,
+            watchers: HashMap::new(),
+            waiting: BTreeMap::new(),
+            tasks: JoinSet::new(),
             remedies: JoinSet::new(),
             running: HashMap::new(),
-            client,
+            client: Client::new(tls::verified(roots)),
+        }
+    }
+
+    /// These are the endpoints from now on: whoever is another or none is watched no longer, whoever is new from now on.
+    fn watch(&mut self, places: Vec<Place>) {
+        self.watchers.retain(|_, watcher| {
+            let stays = places.contains(&watcher.place);
+            if let Some(task) = watcher.task.as_ref().filter(|_| !stays) {
+                task.abort();
+            }
+            stays
+        });
+        while self.tasks.try_join_next().is_some() {}
+        for place in places {
+            if self.watchers.contains_key(&place.endpoint.name) {
+                continue;
+            }
+            let (wishes, from) = mpsc::channel(64);
+            let task = match Endpoint::new(&place.endpoint) {
+                Ok(endpoint) => Some(self.tasks.spawn(watch_endpoint(
+                    endpoint,
+                    self.settings.clone(),
+                    self.expectations.subscribe(),
+                    from,
+                    self.told.clone(),
+                ))),
+                // The configuration was checked: a token that has gone since.
+                Err(why) => {
+                    tracing::error!(gateway = self.name, endpoint = place.endpoint.name, why, "not watched");
+                    None
+                }
+            };
+            self.watchers.insert(place.endpoint.name.clone(), Watcher { place, wishes, task });
         }
     }
 
@@ -149,8 +172,9 @@ impl Hands {
         let mut effects = std::collections::VecDeque::from(effects);
         while let Some(effect) = effects.pop_front() {
             match effect {
+                Effect::Watch(places) => self.watch(places),
                 Effect::Expect(new) => {
-                    let _ = self.expectations.send(Some(new));
+                    self.expectations.send_replace(Some(new));
                 }
                 Effect::Look(endpoint, hosts) => self.waiting.entry(endpoint).or_default().extend(hosts),
                 Effect::Start(intent) => {
@@ -178,7 +202,7 @@ impl Hands {
 
     /// Hands looks on, as far as watchers can take them now; a watcher that cannot is busy telling us something.
     fn ask(&mut self) {
-        self.waiting.retain(|endpoint, hosts| match self.wishes.get(endpoint) {
+        self.waiting.retain(|endpoint, hosts| match self.watchers.get(endpoint).map(|w| &w.wishes) {
             Some(to) => {
                 let wish = Wish::Probe(hosts.iter().cloned().collect());
                 matches!(to.try_send(wish), Err(mpsc::error::TrySendError::Full(_)))

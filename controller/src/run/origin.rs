@@ -30,6 +30,7 @@ pub(super) enum Origin {
 /// What the loop waits for in a cluster.
 pub(super) struct InCluster {
     changes: watch::Receiver<u64>,
+    pods: watch::Receiver<u64>,
     leads: watch::Receiver<bool>,
     opening: JoinSet<(ConfigMaps, Task)>,
     keeping: JoinSet<()>,
@@ -42,6 +43,8 @@ pub(super) enum News {
     Stored(Inventory),
     /// Something has changed in the cluster.
     Changed,
+    /// Pods have come or gone, or are others.
+    Pods,
     /// The ledger of before was read.
     Opened(Box<ConfigMaps>),
     /// This replica leads, or does not any more.
@@ -63,11 +66,13 @@ impl Origin {
                 ));
                 let spread = spread(&cluster, &config.name);
                 let (mut changes, mut leads) = (cluster.watches.changes(), cluster.leads.clone());
+                let mut pods = cluster.watches.pod_changes();
                 // What is known already is news, too.
                 changes.mark_changed();
+                pods.mark_changed();
                 leads.mark_changed();
                 let keeping = JoinSet::new();
-                Self::Cluster(Box::new(InCluster { changes, leads, opening, keeping, spread }))
+                Self::Cluster(Box::new(InCluster { changes, pods, leads, opening, keeping, spread }))
             }
             _ => Self::Files(Watched::begin(&config.sources)),
         }
@@ -105,6 +110,7 @@ impl InCluster {
                     self.keeping.spawn(task.run(self.spread));
                     return News::Opened(Box::new(ledger));
                 }
+                Ok(()) = self.pods.changed() => return News::Pods,
                 Ok(()) = self.changes.changed() => return News::Changed,
                 else => std::future::pending::<()>().await,
             }

@@ -151,10 +151,10 @@ pub(super) fn state(gateway: &Gateway, now: UnixTime) -> state::Gateway {
             file: gateway.ledger_place.clone(),
         }),
         endpoints: gateway
-            .config
-            .endpoints
+            .places
             .iter()
-            .map(|endpoint| {
+            .map(|place| {
+                let endpoint = &place.endpoint;
                 let answers = gateway.answers.get(&endpoint.name);
                 Endpoint {
                     name: endpoint.name.clone(),

@@ -114,27 +114,3 @@ fn nothing_chosen_is_told() {
     let without = service(&json!({"ports": [{"port": 443}]}));
     assert_eq!(find(&by, &[&pod("a", |_| {})], &[&without]).1[0].code, "CD-340");
 }
-
-#[test]
-fn a_pod_that_is_replaced_leaves_and_comes() {
-    let before =
-        find(&labels(), &[&pod("a", |_| {}), &pod("b", |p| p["status"]["podIP"] = json!("10.1.0.8"))], &[]).0;
-    assert_eq!(changes(&before, &before), []);
-    // A StatefulSet's pod has its name again; readiness alone changes nothing.
-    let again = pod("a", |p| p["metadata"]["uid"] = json!("another"));
-    let unready = pod("b", |p| {
-        p["status"]["podIP"] = json!("10.1.0.8");
-        p["status"]["conditions"] = json!([]);
-    });
-    let after =
-        find(&labels(), &[&again, &unready, &pod("c", |p| p["status"]["podIP"] = json!("10.1.0.9"))], &[]).0;
-    let told: Vec<String> = changes(&before, &after)
-        .into_iter()
-        .map(|event| match event {
-            Event::EndpointGone { endpoint } => format!("-{endpoint}"),
-            Event::EndpointUp { endpoint, started, .. } => format!("+{endpoint} {}", started.is_some()),
-            other => panic!("{other:?}"),
-        })
-        .collect();
-    assert_eq!(told, ["-kong/a", "+kong/a true", "+kong/c true"]);
-}

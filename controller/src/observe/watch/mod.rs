@@ -90,6 +90,20 @@ pub enum Seen {
     },
 }
 
+impl Seen {
+    /// The endpoint that it is about.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        match self {
+            Self::Judged(judged) => &judged.observation.endpoint,
+            Self::Up { endpoint, .. }
+            | Self::Unreachable { endpoint, .. }
+            | Self::Proven { endpoint, .. }
+            | Self::Source { endpoint, .. } => endpoint,
+        }
+    }
+}
+
 /// What can be asked of the observer.
 #[derive(Clone, Debug)]
 pub enum Wish {

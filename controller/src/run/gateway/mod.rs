@@ -4,11 +4,13 @@
 //! | file | when |
 //! |---|---|
 //! | `origin` | what is bound now is asked for |
+//! | `endpoints` | pods have come or gone |
 //! | `lead` | this replica leads, or does not any more |
 //! | `machine` | the convergence machine is told something |
 //! | `publish` | what is stored has changed |
 //! | `told` | the observer has seen something |
 //! | `findings` | what is wrong now is asked for, or has changed |
+mod endpoints;
 mod findings;
 mod lead;
 mod machine;
@@ -28,7 +30,7 @@ use crate::converge::{Acknowledgement, Event, Intent, Millis, Record, State};
 use crate::finding::{Finding, Severity};
 use crate::observe::expectations::Expectations;
 use crate::publish::build::Policy as Build;
-use crate::publish::config_map::map::Place;
+use crate::publish::config_map::map;
 use crate::publish::file::FileLedger;
 use crate::publish::publisher::Publisher;
 use crate::publish::target::Target;
@@ -47,6 +49,8 @@ const SHOWN_RECORDS: usize = 50;
 /// Something for the loop to do.
 #[derive(Debug)]
 pub enum Effect {
+    /// These are its endpoints from now on.
+    Watch(Vec<Place>),
     /// Something else is expected from now on.
     Expect(Arc<Expectations>),
     /// Look at these hosts on an endpoint, until all its workers were seen.
@@ -57,10 +61,14 @@ pub enum Effect {
     Abandon(u64),
 }
 
+pub(super) use endpoints::Place;
+
 /// One gateway.
 #[derive(Debug)]
 pub struct Gateway {
     pub(super) config: config::Gateway,
+    /// Where it serves now.
+    pub(super) places: Vec<Place>,
     /// Where the ledger is, for people.
     pub(super) ledger_place: String,
     pub(super) sights: Sights,
@@ -128,7 +136,8 @@ impl Gateway {
         let (origin, leads) = match (&config.kubernetes, hub.cluster()) {
             (Some(own), Some(cluster)) => {
                 let leads = cluster.leads();
-                (Origin::Cluster(Box::new(Clustered::new(cluster, own.rules(config.rules)))), leads)
+                let of = Clustered::new(cluster, own.rules(config.rules), own.finder());
+                (Origin::Cluster(Box::new(of)), leads)
             }
             _ => (Origin::Files(super::sources::rules(&config.sources)), true),
         };
@@ -146,22 +155,13 @@ impl Gateway {
         }
         let machine = kept.unwrap_or_else(|| State::new(&config.name, config.policy.clone(), now));
         let records = history.newest(SHOWN_RECORDS).map(|(records, _)| records.into()).unwrap_or_default();
-        let gone: Vec<String> = machine
-            .endpoints
-            .keys()
-            .filter(|e| !config.endpoints.iter().any(|c| c.name == **e))
-            .cloned()
-            .collect();
         let withdrawn: Vec<String> = machine
             .acknowledged
             .keys()
             .filter(|h| !config.acknowledged.iter().any(|a| a.host == **h))
             .cloned()
             .collect();
-        let Kept { mut sights, mut renewals } = hub.kept(&config.name);
-        sights.keep(|endpoint| config.endpoints.iter().any(|e| e.name == endpoint));
-        renewals.keep(|_| true, |endpoint, _| config.endpoints.iter().any(|e| e.name == endpoint && !e.edge));
-        let workers = config.endpoints.iter().filter_map(|e| Some((e.name.clone(), e.workers?))).collect();
+        let Kept { sights, renewals } = hub.kept(&config.name);
         let mut gateway = Self {
             ledger_place,
             sights,
@@ -183,7 +183,8 @@ impl Gateway {
             expectations: None,
             since: HashMap::new(),
             families: HashMap::new(),
-            workers,
+            workers: BTreeMap::new(),
+            places: Vec::new(),
             told: BTreeSet::new(),
             hub,
             tended: now,
@@ -193,8 +194,9 @@ impl Gateway {
         };
         let mut effects = gateway.event(Event::Restarted, now);
         effects.extend(gateway.act_as_told(now));
-        for endpoint in gone {
-            effects.extend(gateway.event(Event::EndpointGone { endpoint }, now));
+        // Pods are not known yet: what is remembered of them stays until they are.
+        if gateway.config.kubernetes.as_ref().is_none_or(|own| own.pods.is_none()) {
+            effects.extend(gateway.serves_at(Vec::new(), now));
         }
         for host in withdrawn {
             effects.extend(gateway.event(Event::AcknowledgementWithdrawn { host }, now));
@@ -253,8 +255,8 @@ impl Gateway {
 }
 
 /// Where the ConfigMaps of a gateway are; `None` where it is in no cluster.
-pub(super) fn config_maps(config: &config::Gateway) -> Option<Place> {
-    Place::new(&config.kubernetes.as_ref()?.namespace, &config.name)
+pub(super) fn config_maps(config: &config::Gateway) -> Option<map::Place> {
+    map::Place::new(&config.kubernetes.as_ref()?.namespace, &config.name)
 }
 
 fn seconds_between(from: Millis, to: Millis) -> f64 {

@@ -2,6 +2,7 @@
 use super::Gateway;
 use crate::binding::assemble::{self, Memory};
 use crate::binding::{Binding, files};
+use crate::observe::pods::Finder;
 use crate::run::cluster::Cluster;
 use certdrift_contract::UnixTime;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ pub(super) enum Origin {
 pub(super) struct Clustered {
     cluster: Arc<Cluster>,
     rules: assemble::Rules,
+    finder: Option<Finder>,
     /// None before the ledger of before is known.
     memory: Option<Memory>,
     /// When time alone changes something.
@@ -27,8 +29,17 @@ pub(super) struct Clustered {
 }
 
 impl Clustered {
-    pub(super) fn new(cluster: Arc<Cluster>, rules: assemble::Rules) -> Self {
-        Self { cluster, rules, memory: None, changes_at: None }
+    pub(super) fn new(cluster: Arc<Cluster>, rules: assemble::Rules, finder: Option<Finder>) -> Self {
+        Self { cluster, rules, finder, memory: None, changes_at: None }
+    }
+
+    pub(super) fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// How its pods are found.
+    pub(super) fn finder(&self) -> Option<&Finder> {
+        self.finder.as_ref()
     }
 }
 

@@ -98,7 +98,7 @@ impl Gateway {
         let old: HashMap<&str, &[Expected]> =
             entries(before).iter().map(|e| (e.source.as_str(), e.current.as_slice())).collect();
         let endpoints: Vec<&str> =
-            self.config.endpoints.iter().filter(|e| !e.edge).map(|e| e.name.as_str()).collect();
+            self.places.iter().map(|p| &p.endpoint).filter(|e| !e.edge).map(|e| e.name.as_str()).collect();
         for entry in entries(after) {
             if old.get(entry.source.as_str()).is_some_and(|current| *current == entry.current.as_slice()) {
                 continue;

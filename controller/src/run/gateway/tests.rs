@@ -2,6 +2,7 @@ use super::*;
 use crate::config::Overrides;
 use crate::config::load::parse;
 use crate::converge::{Observed, Sight};
+use crate::observe::watch::Seen;
 use certdrift_contract::{DriftClass, Evidence};
 
 const HOSTS: usize = 50;
@@ -123,4 +124,63 @@ fn many_hosts_that_one_remedy_mends_are_one_write() {
     assert_eq!(run.on_disk(), (None, HOSTS), "not before the next tick");
     run.tick();
     assert_eq!(run.on_disk(), (None, 0));
+}
+
+/// A pod as an endpoint.
+fn pod(name: &str, uid: &str, address: &str) -> Place {
+    let endpoint = serde_json::from_value(serde_json::json!({"name": name, "address": address})).unwrap();
+    Place { endpoint, uid: uid.into(), started: None }
+}
+
+impl Run {
+    /// These pods live now: which endpoints are forgotten, and which are watched.
+    fn pods(&mut self, pods: Vec<Place>) -> (Vec<String>, Vec<String>) {
+        let known = |run: &Self| -> BTreeSet<String> {
+            run.gateway.machine().unwrap().endpoints.keys().cloned().collect()
+        };
+        let before = known(self);
+        let effects = self.gateway.serves_at(pods, self.now);
+        let gone = before.difference(&known(self)).cloned().collect();
+        let watched = effects.into_iter().find_map(|effect| match effect {
+            Effect::Watch(places) => Some(places.into_iter().map(|p| p.endpoint.name).collect()),
+            _ => None,
+        });
+        (gone, watched.unwrap_or_default())
+    }
+
+    fn up(&mut self, endpoint: &str) {
+        self.event(Event::EndpointUp {
+            endpoint: endpoint.into(),
+            edge: false,
+            workers: None,
+            started: None,
+        });
+    }
+}
+
+#[test]
+fn a_pod_that_goes_or_is_another_is_forgotten_and_whoever_comes_is_watched() {
+    let mut run = Run::new();
+    let (one, two) = (pod("kong/a", "1", "10.1.0.7:8443"), pod("kong/b", "2", "10.1.0.8:8443"));
+    let none = Vec::<String>::new();
+    assert_eq!(
+        run.pods(vec![one.clone(), two.clone()]),
+        (none.clone(), vec!["a".into(), "kong/a".into(), "kong/b".into()])
+    );
+    run.up("kong/a");
+    run.up("kong/b");
+    assert_eq!(run.pods(vec![one, two.clone()]), (none.clone(), none), "nothing has changed");
+    // A StatefulSet's pod has its name again.
+    let again = pod("kong/a", "3", "10.1.0.7:8443");
+    let (gone, watched) = run.pods(vec![again.clone(), two]);
+    assert_eq!((gone, watched.len()), (vec!["kong/a".to_owned()], 3));
+    run.up("kong/a");
+    assert_eq!(run.pods(vec![again]).0, ["kong/b"]);
+    let late = Seen::Up { endpoint: "kong/b".into(), edge: false, workers: None, started: None };
+    run.gateway.told(late, run.now);
+    assert!(
+        !run.gateway.machine().unwrap().endpoints.contains_key("kong/b"),
+        "it was heard of after it had gone"
+    );
+    assert_eq!(run.pods(Vec::new()).0, ["kong/a"], "the configured one stays");
 }

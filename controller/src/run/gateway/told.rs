@@ -9,6 +9,9 @@ use crate::observe::watch::Seen;
 impl Gateway {
     /// What the observer tells.
     pub fn told(&mut self, seen: Seen, now: Millis) -> Vec<Effect> {
+        // What a pod's watcher saw last may be heard of after the pod.
+        let Some(place) = self.place(seen.endpoint()) else { return Vec::new() };
+        let pod_started = place.started;
         match seen {
             Seen::Judged(judged) => self.judged(&judged, now),
             Seen::Up { endpoint, edge, workers, started } => {
@@ -23,7 +26,7 @@ impl Gateway {
                     Some(workers) => self.workers.insert(endpoint.clone(), workers),
                     None => self.workers.remove(&endpoint),
                 };
-                let started = started.map(Millis::from);
+                let started = started.map(Millis::from).or(pod_started);
                 self.event(Event::EndpointUp { endpoint, edge, workers, started }, now)
             }
             Seen::Unreachable { endpoint, why } => {

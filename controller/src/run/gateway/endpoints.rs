@@ -1,0 +1,95 @@
+//! Where a gateway serves: the configured endpoints, and the pods that live now.
+use super::origin::Origin;
+use super::{Effect, Gateway};
+use crate::config::Endpoint;
+use crate::converge::{Event, Millis};
+use std::collections::BTreeSet;
+
+/// What begins the key of a finding about pods.
+const PODS: &str = "pods: ";
+
+/// One place where it serves.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Place {
+    /// As configured, or as its pod says.
+    pub endpoint: Endpoint,
+    /// Of its pod; empty for a configured one. A pod of the same name and address may be another.
+    pub uid: Box<str>,
+    /// When the kubelet took it.
+    pub started: Option<Millis>,
+}
+
+impl Gateway {
+    /// Pods may have come or gone.
+    pub fn pods(&mut self, now: Millis) -> Vec<Effect> {
+        let Origin::Cluster(of) = &self.origin else { return Vec::new() };
+        let Some(finder) = of.finder() else { return Vec::new() };
+        let Some((pods, told)) = of.cluster().watches.pods(finder) else { return Vec::new() };
+        let told: Vec<_> = told.into_iter().map(|f| (format!("{PODS}{} {}", f.code, f.object), f)).collect();
+        self.own.retain(|key, _| !key.starts_with(PODS) || told.iter().any(|(still, _)| still == key));
+        for (key, finding) in told {
+            self.hold(&key, finding);
+        }
+        let places = pods.into_values().map(|pod| Place {
+            endpoint: pod.endpoint,
+            uid: pod.uid,
+            started: pod.started,
+        });
+        self.serves_at(places.collect(), now)
+    }
+
+    /// It serves at the configured endpoints and at these from now on: who is not there any more is forgotten, who is
+    /// new is watched.
+    pub(super) fn serves_at(&mut self, pods: Vec<Place>, now: Millis) -> Vec<Effect> {
+        let configured = self.config.endpoints.iter().map(|endpoint| Place {
+            endpoint: endpoint.clone(),
+            uid: Box::default(),
+            started: None,
+        });
+        let places: Vec<Place> = configured.chain(pods).collect();
+        if places == self.places && !places.is_empty() {
+            return Vec::new();
+        }
+        let before = std::mem::replace(&mut self.places, places);
+        let stays = |name: &str| {
+            let of = |all: &[Place]| all.iter().find(|p| p.endpoint.name == name).cloned();
+            match (of(&before), of(&self.places)) {
+                // It was there before this process was: what is remembered of it holds.
+                (None, Some(_)) => before.is_empty(),
+                (old, new) => new.is_some() && old == new,
+            }
+        };
+        let machine = self.machine.as_ref();
+        let known = machine.into_iter().flat_map(|m| m.endpoints.keys().cloned());
+        let known: BTreeSet<String> = known.chain(before.iter().map(|p| p.endpoint.name.clone())).collect();
+        let gone: Vec<String> = known.into_iter().filter(|name| !stays(name)).collect();
+        let mut effects = Vec::new();
+        for endpoint in gone {
+            self.answers.remove(&endpoint);
+            self.workers.remove(&endpoint);
+            let of_it = format!(" of {endpoint}");
+            self.own.retain(|key, _| !key.ends_with(&of_it));
+            self.sights.keep(|name| name != endpoint);
+            self.renewals.keep(|_| true, |name, _| name != endpoint);
+            tracing::info!(gateway = self.config.name, endpoint, "the endpoint is gone");
+            effects.extend(self.event(Event::EndpointGone { endpoint }, now));
+        }
+        let there: BTreeSet<&str> = self.places.iter().map(|p| p.endpoint.name.as_str()).collect();
+        self.sights.keep(|name| there.contains(name));
+        let ours: BTreeSet<&str> =
+            self.places.iter().filter(|p| !p.endpoint.edge).map(|p| p.endpoint.name.as_str()).collect();
+        self.renewals.keep(|_| true, |name, _| ours.contains(name));
+        for place in &self.places {
+            if let Some(workers) = place.endpoint.workers {
+                self.workers.entry(place.endpoint.name.clone()).or_insert(workers);
+            }
+        }
+        effects.push(Effect::Watch(self.places.clone()));
+        effects
+    }
+
+    /// Whether it serves there now.
+    pub(super) fn place(&self, endpoint: &str) -> Option<&Place> {
+        self.places.iter().find(|p| p.endpoint.name == endpoint)
+    }
+}
