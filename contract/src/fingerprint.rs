@@ -3,8 +3,23 @@ use std::fmt;
 use std::str::FromStr;
 
 /// SHA-256 of a leaf's DER encoding; written as 64 lower-case hex digits everywhere.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Eq, PartialOrd, Ord)]
 pub struct Fingerprint([u8; 32]);
+
+/// By eight bytes at a time: a derived comparison is wasm32's `memcmp`, which goes byte by byte, and each request
+/// compares some (tests/budget.json).
+impl PartialEq for Fingerprint {
+    fn eq(&self, other: &Self) -> bool {
+        let (ours, theirs) = (self.0.as_chunks::<8>().0, other.0.as_chunks::<8>().0);
+        ours.iter().zip(theirs).all(|(a, b)| u64::from_ne_bytes(*a) == u64::from_ne_bytes(*b))
+    }
+}
+
+impl std::hash::Hash for Fingerprint {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
 
 /// Why a text is no fingerprint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,21 +66,16 @@ impl Fingerprint {
     /// # Errors
     /// Another length, or a byte that is no lower-case hex digit.
     pub fn parse(text: &[u8]) -> Result<Self, FingerprintError> {
-        if text.len() != 64 {
+        let Ok(digits) = <&[u8; 64]>::try_from(text) else {
             return Err(FingerprintError::Length(text.len()));
-        }
-        // Plain iterators: the module is built for size, and each adapter would be a call per byte (tests/budget.json).
+        };
         let mut out = [0u8; 32];
-        let mut digits = text.iter();
-        for byte in &mut out {
-            let (Some(high), Some(low)) = (digits.next(), digits.next()) else {
-                return Err(FingerprintError::Length(text.len()));
+        for (digits, bytes) in digits.as_chunks().0.iter().zip(out.as_chunks_mut().0) {
+            let Some(four) = eight_digits(*digits) else {
+                let at = text.iter().position(|byte| !matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+                return Err(FingerprintError::Digit(at.unwrap_or_default()));
             };
-            let (Some(high), Some(low)) = (digit(*high), digit(*low)) else {
-                let at = text.iter().position(|byte| digit(*byte).is_none()).unwrap_or_default();
-                return Err(FingerprintError::Digit(at));
-            };
-            *byte = (high << 4) | low;
+            *bytes = four;
         }
         Ok(Self(out))
     }
@@ -77,12 +87,27 @@ impl Fingerprint {
     }
 }
 
-fn digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte.wrapping_sub(b'0')),
-        b'a'..=b'f' => Some(byte.wrapping_sub(b'a').wrapping_add(10)),
-        _ => None,
+/// The four bytes that eight lower-case hex digits stand for. All eight at once, each in its byte of one word: digit
+/// by digit, this was a third of what a request costs.
+const fn eight_digits(digits: [u8; 8]) -> Option<[u8; 4]> {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const TOP: u64 = EACH << 7;
+    /// The top bit of each byte that is `least` or more; the bytes are below 128.
+    const fn from(text: u64, least: u8) -> u64 {
+        text.wrapping_add(EACH.wrapping_mul(0x80_u8.wrapping_sub(least) as u64)) & TOP
     }
+    let text = u64::from_le_bytes(digits);
+    let number = from(text, b'0') & !from(text, b'9'.wrapping_add(1));
+    let letter = from(text, b'a') & !from(text, b'f'.wrapping_add(1));
+    if text & TOP != 0 || number | letter != TOP {
+        return None;
+    }
+    // 'a' ends in 1, and is ten.
+    let halves = (text & EACH.wrapping_mul(15)).wrapping_add((letter >> 7).wrapping_mul(9));
+    let bytes = (halves << 4 | halves >> 8) & 0x00ff_00ff_00ff_00ff;
+    let pairs = (bytes | bytes >> 8) & 0x0000_ffff_0000_ffff;
+    let [a, b, c, d, ..] = (pairs | pairs >> 16).to_le_bytes();
+    Some([a, b, c, d])
 }
 
 impl FromStr for Fingerprint {

@@ -67,6 +67,25 @@ impl fmt::Display for HostError {
 
 impl std::error::Error for HostError {}
 
+/// What [`LOWER`] has for a byte that no name has.
+const NONE: u8 = 0;
+
+/// A byte as it stands in a name: letters in lower case, digits, `-`, `_` and `.` as they are, [`NONE`] for all
+/// others. A table, since every request's name goes through it.
+const LOWER: [u8; 256] = {
+    let mut table = [NONE; 256];
+    let mut left: &mut [u8] = &mut table;
+    let mut byte: u8 = 0;
+    while let Some((slot, rest)) = left.split_first_mut() {
+        if matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.') {
+            *slot = byte.to_ascii_lowercase();
+        }
+        byte = byte.wrapping_add(1);
+        left = rest;
+    }
+    table
+};
+
 /// Takes one trailing dot off and lowers the case, into `buffer`; checks that it is a name. No allocation.
 ///
 /// # Errors
@@ -86,21 +105,25 @@ pub fn normalize<'b>(text: &[u8], buffer: &'b mut [u8; MAX_NAME]) -> Result<&'b 
     let mut label: usize = 0;
     let mut before = b'.';
     for (byte, slot) in text.iter().zip(out.iter_mut()) {
-        let lower = byte.to_ascii_lowercase();
+        let lower = LOWER.get(usize::from(*byte)).copied().unwrap_or(NONE);
         match lower {
             b'.' if label == 0 => return Err(HostError::EmptyLabel),
             b'.' if before == b'-' => return Err(HostError::Hyphen),
             b'.' => label = 0,
             b'-' if label == 0 => return Err(HostError::Hyphen),
-            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => {
+            NONE => {
+                return Err(match byte {
+                    b'*' => HostError::Wildcard,
+                    128.. => HostError::NotAscii,
+                    other => HostError::Byte(*other),
+                });
+            }
+            _ => {
                 label = label.saturating_add(1);
                 if label > MAX_LABEL {
                     return Err(HostError::LabelTooLong);
                 }
             }
-            b'*' => return Err(HostError::Wildcard),
-            128.. => return Err(HostError::NotAscii),
-            other => return Err(HostError::Byte(other)),
         }
         *slot = lower;
         before = lower;
@@ -117,8 +140,12 @@ pub fn normalize<'b>(text: &[u8], buffer: &'b mut [u8; MAX_NAME]) -> Result<&'b 
 /// Whether the text is an IP address (no brackets, no zone).
 #[must_use]
 pub fn is_ip(text: &[u8]) -> bool {
-    // Cheap look before the parser: an address ends in a digit or has a colon.
-    let maybe = text.contains(&b':') || text.last().is_some_and(u8::is_ascii_digit);
+    // Cheap look before the parser: an address ends in a digit, or has a colon and ends in one or in a hex digit.
+    let maybe = match text.last() {
+        Some(b'0'..=b'9') => true,
+        Some(b'a'..=b'f' | b'A'..=b'F' | b':') => text.contains(&b':'),
+        _ => false,
+    };
     maybe && std::str::from_utf8(text).is_ok_and(|t| t.parse::<std::net::IpAddr>().is_ok())
 }
 

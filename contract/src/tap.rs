@@ -93,7 +93,11 @@ impl<'a> Connection<'a> {
         let rest = text.strip_prefix(b"v1 ").ok_or(TapError::Version)?;
         let (kind, rest) = field(rest)?;
         let (began, rest) = field(rest)?;
-        let (fingerprint, sni) = field(rest)?;
+        // A fingerprint has 64 digits: the end of the field is where it should be, or it is looked for.
+        let (fingerprint, sni) = match rest.split_at_checked(64) {
+            Some((text, [b' ', after @ ..])) if !text.contains(&b' ') => (text, after),
+            _ => field(rest)?,
+        };
         let kind = match kind {
             b"full" => Kind::Full,
             b"placeholder" => Kind::Placeholder,
