@@ -1,7 +1,7 @@
 //! The observer against a real nginx with the tap: every worker is seen, a certificate that was not reloaded is drift,
 //! a reload is proven on every worker, and an endpoint that is gone is unreachable and nothing else.
 use certdrift::observe::endpoint::Endpoint;
-use certdrift::observe::expectations::Expectations;
+use certdrift::observe::expectations::{Expectations, families};
 use certdrift::observe::watch::{self, Seen, Settings};
 use certdrift::observe::workers::Proof;
 use certdrift::source::KeyFamily;
@@ -10,7 +10,6 @@ use certdrift_contract::{DriftClass, Evidence, Ledger, Revision, Rules, UnixTime
 use certdrift_tests::certs::{Ca, Key, Leaf, wish};
 use certdrift_tests::nginx::Nginx;
 use certdrift_tests::process::free_port;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::{Semaphore, mpsc, watch as channel};
@@ -49,11 +48,11 @@ fn expect(leaves: &[&Leaf], retired: &[&Leaf], before: Option<&Expectations>) ->
         content: Content::of([entry]),
         default: None,
     };
-    let families: HashMap<_, _> = match leaves {
-        [one] => HashMap::from([(one.fingerprint, KeyFamily::Ecdsa)]),
-        _ => HashMap::new(),
+    let families = match leaves {
+        [one] => families([(one.fingerprint, KeyFamily::Ecdsa)]),
+        _ => families([]),
     };
-    Arc::new(Expectations::new(ledger, Vec::new(), families, before).unwrap())
+    Arc::new(Expectations::new(ledger.into(), families, before).unwrap())
 }
 
 struct Observer {

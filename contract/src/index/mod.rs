@@ -297,6 +297,19 @@ impl<S: Default> Index<S> {
         self.listed.len()
     }
 
+    /// The entry that lists this very host.
+    #[must_use]
+    pub fn entry(&self, listed: &str) -> Option<&Arc<Entry>> {
+        self.slots.get(self.listed.get(self.place(listed)?)?.slot)
+    }
+
+    /// Gives back the room that growing took beforehand: for readers that build an index once and keep it.
+    pub fn shrink(&mut self) {
+        self.slots.shrink();
+        self.listed.shrink();
+        self.known.shrink();
+    }
+
     /// What answers for a server name as a client sent it (any case, trailing dot): exact, wildcards, `*`.
     /// `None`: not listed, or no name at all. The default entry is not looked at. Allocates nothing.
     pub fn find(&mut self, sni: &[u8]) -> Option<Found<'_, S>> {

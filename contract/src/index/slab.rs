@@ -32,6 +32,11 @@ impl<T> Slab<T> {
         value
     }
 
+    pub(super) fn shrink(&mut self) {
+        self.0.shrink_to_fit();
+        self.1.shrink_to_fit();
+    }
+
     pub(super) fn len(&self) -> usize {
         self.0.len().saturating_sub(self.1.len())
     }

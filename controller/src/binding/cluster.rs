@@ -8,9 +8,10 @@ use crate::source::names::covers;
 use crate::source::{Certificate, Stored};
 use certdrift_contract::HostPattern;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 /// What one source has on its way, by the source's name.
-pub type Incoming = BTreeMap<String, Vec<Certificate>>;
+pub type Incoming = BTreeMap<String, Vec<Arc<Certificate>>>;
 
 /// Binds what is stored to the hosts that were won. `default` is the Secret of the gateway's default certificate.
 #[must_use]
@@ -26,15 +27,15 @@ pub fn join(
         findings: settled.findings.clone(),
         ..Binding::default()
     };
-    let stored: HashMap<&str, &Stored> = inventory.stored.iter().map(|s| (s.source.as_str(), s)).collect();
+    let stored: HashMap<&str, &Stored> = inventory.stored.iter().map(|s| (&*s.source, s)).collect();
     let mut entries: BTreeMap<String, (&Won, Vec<HostPattern>)> = BTreeMap::new();
     for (host, won) in &settled.hosts {
         entries.entry(source(&won.secrets)).or_insert((won, Vec::new())).1.push(host.clone());
     }
     for (source, (won, hosts)) in entries {
         let members: Vec<String> = won.secrets.iter().map(ToString::to_string).collect();
-        let gather = |from: &dyn Fn(&str) -> Vec<Certificate>| {
-            let mut all: Vec<Certificate> = members.iter().flat_map(|m| from(m)).collect();
+        let gather = |from: &dyn Fn(&str) -> Vec<Arc<Certificate>>| {
+            let mut all: Vec<Arc<Certificate>> = members.iter().flat_map(|m| from(m)).collect();
             all.sort_by_key(|c| c.leaf);
             all.dedup_by_key(|c| c.leaf);
             all
@@ -60,7 +61,7 @@ pub fn join(
             continue;
         }
         let incoming = gather(&|m| incoming.get(m).cloned().unwrap_or_default());
-        out.entries.push(Bound { source, hosts: covered, certificates, incoming });
+        out.entries.push(Bound { source: source.into(), hosts: covered, certificates, incoming });
     }
     if let Some(name) = default {
         let source = name.to_string();
@@ -68,6 +69,7 @@ pub fn join(
             Some(stored) => {
                 let certificates = stored.certificates.clone();
                 let incoming = incoming.get(&source).cloned().unwrap_or_default();
+                let source = Arc::clone(&stored.source);
                 out.default = Some(Bound { source, hosts: Vec::new(), certificates, incoming });
             }
             None if inventory.complete && !inventory.held.contains(&source) => {

@@ -11,6 +11,7 @@ use certdrift_contract::ledger::Content;
 use certdrift_contract::{HostPattern, Ledger, UnixTime};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 /// What the configuration says of a gateway's files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,23 +34,23 @@ pub fn bind(inventory: &Inventory, rules: &Rules, previous: Option<&Ledger>, now
     let mut winners: BTreeMap<&HostPattern, Claim<'_>> = BTreeMap::new();
     let mut claims: Vec<(&Stored, Vec<HostPattern>)> = Vec::with_capacity(inventory.stored.len());
     for stored in &inventory.stored {
-        let is_default = rules.default.as_ref() == Some(&stored.source);
+        let is_default = rules.default.as_deref() == Some(&*stored.source);
         if is_default {
             let (source, certificates) = (stored.source.clone(), stored.certificates.clone());
             out.default = Some(Bound { source, hosts: Vec::new(), certificates, incoming: Vec::new() });
         }
-        let hosts = match rules.hosts.get(&stored.source) {
+        let hosts = match rules.hosts.get(&*stored.source) {
             Some(listed) => listed.clone(),
             None => {
                 let (names, differ) = shared_names(&stored.certificates);
                 if let Some(name) = differ {
                     let why = format!("{name} is named by one of them only");
-                    out.findings.push(kinds::PAIR_NAMES.on(stored.source.clone(), why));
+                    out.findings.push(kinds::PAIR_NAMES.on(&*stored.source, why));
                 }
                 if names.is_empty() && !is_default {
                     let why =
                         "it has no subject alternative name, and the configuration lists no host for it";
-                    out.findings.push(kinds::NO_NAMES.on(stored.source.clone(), why));
+                    out.findings.push(kinds::NO_NAMES.on(&*stored.source, why));
                 }
                 names
             }
@@ -57,11 +58,12 @@ pub fn bind(inventory: &Inventory, rules: &Rules, previous: Option<&Ledger>, now
         claims.push((stored, hosts));
     }
     for (stored, hosts) in &claims {
-        let listed = rules.hosts.contains_key(&stored.source);
+        let listed = rules.hosts.contains_key(&*stored.source);
         let ends = stored.certificates.iter().map(|c| c.not_after).min().unwrap_or(now);
         for host in hosts {
-            let incumbent = now < ends && incumbents.get(host).is_some_and(|source| *source == stored.source);
-            let claim = (listed, incumbent, ends, Reverse(stored.source.as_str()));
+            let incumbent =
+                now < ends && incumbents.get(host).is_some_and(|source| **source == *stored.source);
+            let claim = (listed, incumbent, ends, Reverse(&*stored.source));
             winners.entry(host).and_modify(|best| *best = (*best).max(claim)).or_insert(claim);
         }
     }
@@ -70,7 +72,7 @@ pub fn bind(inventory: &Inventory, rules: &Rules, previous: Option<&Ledger>, now
         let mut won = Vec::with_capacity(hosts.len());
         for host in hosts {
             match winners.get(host) {
-                Some((.., Reverse(winner))) if *winner != stored.source => {
+                Some((.., Reverse(winner))) if **winner != *stored.source => {
                     shadowed.entry((&stored.source, winner)).or_default().push(host);
                 }
                 _ => won.push(host.clone()),
@@ -91,7 +93,7 @@ pub fn bind(inventory: &Inventory, rules: &Rules, previous: Option<&Ledger>, now
         out.findings.push(kinds::SHADOWED.on(loser, why));
     }
     for named in rules.hosts.keys().chain(&rules.default) {
-        let there = inventory.held.contains(named) || inventory.stored.iter().any(|s| s.source == *named);
+        let there = inventory.held.contains(named) || inventory.stored.iter().any(|s| *s.source == **named);
         if inventory.complete && !there {
             out.findings.push(kinds::NO_SUCH_SOURCE.on(named.clone(), "nothing is stored under that name"));
         }
@@ -106,7 +108,7 @@ fn incumbents(previous: Option<&Ledger>) -> HashMap<&HostPattern, &str> {
 }
 
 /// The names all of them share, and one that not all have.
-fn shared_names(certificates: &[Certificate]) -> (Vec<HostPattern>, Option<&HostPattern>) {
+fn shared_names(certificates: &[Arc<Certificate>]) -> (Vec<HostPattern>, Option<&HostPattern>) {
     let Some((first, rest)) = certificates.split_first() else { return (Vec::new(), None) };
     let everywhere = |name: &HostPattern| certificates.iter().all(|c| c.names.binary_search(name).is_ok());
     let differ = std::iter::once(first).chain(rest).flat_map(|c| &c.names).find(|n| !everywhere(n));
@@ -132,7 +134,7 @@ mod tests {
             names,
             family: KeyFamily::Ecdsa,
         };
-        Stored { source: source.to_owned(), certificates: vec![certificate] }
+        Stored { source: source.into(), certificates: vec![Arc::new(certificate)] }
     }
 
     fn inventory(stored: Vec<Stored>) -> Inventory {
@@ -143,7 +145,7 @@ mod tests {
         let owners: Vec<_> =
             binding.entries.iter().filter(|e| e.hosts.iter().any(|h| h.as_str() == host)).collect();
         assert!(owners.len() <= 1, "{host} stands in {} entries", owners.len());
-        owners.first().map(|e| e.source.as_str())
+        owners.first().map(|e| &*e.source)
     }
 
     fn ledger(source: &str, host: &str) -> Ledger {
@@ -206,7 +208,7 @@ mod tests {
     fn the_default_certificate_needs_no_names() {
         let one = inventory(vec![stored("file:d", &[], 10)]);
         let bound = bind(&one, &Rules { default: Some("file:d".into()), ..Rules::default() }, None, NOW);
-        assert_eq!(bound.default.as_ref().map(|d| d.source.as_str()), Some("file:d"));
+        assert_eq!(bound.default.as_ref().map(|d| &*d.source), Some("file:d"));
         assert!(bound.entries.is_empty() && bound.findings.is_empty());
         let named = bind(&one, &Rules::default(), None, NOW);
         assert_eq!(named.findings[0].code, "CD-108");
@@ -216,7 +218,7 @@ mod tests {
     fn of_a_pair_only_hosts_that_both_name_are_expected() {
         let mut pair = stored("file:p", &["a.example", "b.example"], 10);
         let mut rsa = stored("file:q", &["a.example"], 10).certificates.remove(0);
-        rsa.family = KeyFamily::Rsa;
+        Arc::make_mut(&mut rsa).family = KeyFamily::Rsa;
         pair.certificates.push(rsa);
         let bound = bind(&inventory(vec![pair]), &Rules::default(), None, NOW);
         assert_eq!(owner(&bound, "b.example"), None);

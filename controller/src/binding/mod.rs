@@ -19,6 +19,7 @@ use crate::finding::Finding;
 use crate::source::Certificate;
 use certdrift_contract::HostPattern;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// What one gateway should serve, before it is compared with the ledger of before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,11 +40,11 @@ pub struct Binding {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bound {
     /// `file:PATH` or `NAMESPACE/SECRET`.
-    pub source: String,
+    pub source: Arc<str>,
     /// Sorted.
     pub hosts: Vec<HostPattern>,
     /// Sorted by fingerprint; two for a pair.
-    pub certificates: Vec<Certificate>,
+    pub certificates: Vec<Arc<Certificate>>,
     /// Issued and on their way into the source.
-    pub incoming: Vec<Certificate>,
+    pub incoming: Vec<Arc<Certificate>>,
 }

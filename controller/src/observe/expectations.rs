@@ -1,16 +1,26 @@
 //! What is expected, as the observer asks for it: the ledger's index, the hosts in order, and which of them changed.
 use super::verifier::Offer;
+use crate::publish::difference::difference;
 use crate::source::KeyFamily;
 use certdrift_contract::index::{DEFAULT, Found, Index};
 use certdrift_contract::json::ParseError;
-use certdrift_contract::ledger::Part;
 use certdrift_contract::verdict::Expecting;
-use certdrift_contract::{Fingerprint, Ledger, Revision};
-use std::collections::HashMap;
+use certdrift_contract::{Fingerprint, Ledger, Revision, UnixTime};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Hosts, shared by all endpoints of a gateway.
 pub type Hosts = Arc<[Arc<str>]>;
+
+/// The key families of leaves, as far as they are known; sorted.
+pub type Families = Arc<[(Fingerprint, KeyFamily)]>;
+
+/// What is known of leaves, for [`Expectations::new`].
+pub fn families(known: impl IntoIterator<Item = (Fingerprint, KeyFamily)>) -> Families {
+    let mut known: Vec<_> = known.into_iter().collect();
+    known.sort_unstable();
+    known.dedup_by_key(|(leaf, _)| *leaf);
+    known.into()
+}
 
 /// One revision of a gateway's ledger, ready to be asked by any of its endpoints.
 #[derive(Debug)]
@@ -23,34 +33,32 @@ pub struct Expectations {
     pub changed: Hosts,
     /// Rises by one with each; who skipped one finds the changes by comparing.
     pub generation: u64,
+    ledger: Arc<Ledger>,
     index: Mutex<Index<()>>,
-    families: HashMap<Fingerprint, KeyFamily>,
-    digests: HashMap<Arc<str>, u64>,
+    families: Families,
 }
 
 impl Expectations {
-    /// From a ledger (with all parts), what is known of the families of its certificates, and what was before.
+    /// From a ledger with its entries, what is known of the families of its certificates, and what was before.
     ///
     /// # Errors
     /// The ledger is not whole.
-    pub fn new(
-        ledger: Ledger,
-        parts: Vec<Part>,
-        families: HashMap<Fingerprint, KeyFamily>,
-        before: Option<&Self>,
-    ) -> Result<Self, ParseError> {
-        let index = Index::<()>::new(ledger, parts)?;
-        let digests: HashMap<Arc<str>, u64> =
-            index.iter().map(|(host, expecting, ())| (Arc::from(host), digest(&expecting))).collect();
-        let hosts: Hosts = index.iter().map(|(host, ..)| Arc::from(host)).collect();
+    pub fn new(ledger: Arc<Ledger>, families: Families, before: Option<&Self>) -> Result<Self, ParseError> {
+        let mut index = Index::<()>::new(Ledger::clone(&ledger), Vec::new())?;
+        index.shrink();
+        let known = before.map_or(&[][..], |before| &before.hosts);
+        let mut hosts: Vec<&str> = index.each().map(|(host, ..)| host).collect();
+        let listed = index.hosts().min(hosts.len());
+        hosts[..listed].sort_unstable();
+        let hosts: Hosts = hosts.into_iter().map(|host| shared(known, host)).collect();
         let mut new = Self {
             revision: index.revision(),
             hosts,
             changed: Arc::from([]),
             generation: before.map_or(1, |b| b.generation.saturating_add(1)),
+            ledger,
             index: Mutex::new(index),
             families,
-            digests,
         };
         new.changed = match before {
             Some(before) => new.differing(before),
@@ -62,8 +70,14 @@ impl Expectations {
     /// Hosts whose expectation differs between two revisions.
     #[must_use]
     pub fn differing(&self, before: &Self) -> Hosts {
-        let differs = |host: &&Arc<str>| before.digests.get(*host) != self.digests.get(*host);
-        self.hosts.iter().filter(differs).cloned().collect()
+        let (changed, _) = difference(Some(&before.ledger), &self.ledger, seen_on_the_wire);
+        changed.into_iter().map(|host| shared(&self.hosts, host)).collect()
+    }
+
+    /// Since when what is expected of a host is what it is; not known of the default certificate.
+    #[must_use]
+    pub fn since(&self, listed: &str) -> Option<UnixTime> {
+        self.index().entry(listed).map(|entry| entry.since)
     }
 
     /// The index, for as long as the answer is held.
@@ -85,7 +99,8 @@ impl Expectations {
     /// The family of a certificate that is expected, where it is known.
     #[must_use]
     pub fn family(&self, leaf: &Fingerprint) -> Option<KeyFamily> {
-        self.families.get(leaf).copied()
+        let at = self.families.binary_search_by_key(leaf, |(known, _)| *known).ok()?;
+        self.families.get(at).map(|(_, family)| *family)
     }
 
     /// One handshake per family expected: of a pair one each, since most servers show the ECDSA member to whoever can take it.
@@ -119,15 +134,20 @@ pub(super) fn find<'i>(index: &'i mut Index<()>, listed: &str) -> Option<Found<'
     }
 }
 
-fn digest(expecting: &Expecting<'_>) -> u64 {
-    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-    let mut hasher = DefaultHasher::new();
-    for expected in expecting.current {
-        (&expected.sha256, &expected.chain).hash(&mut hasher);
-    }
-    1u8.hash(&mut hasher);
-    for expected in expecting.incoming {
-        expected.sha256.hash(&mut hasher);
-    }
-    hasher.finish()
+/// What of an expectation a look at the wire depends on.
+type OnTheWire<'a> = (Vec<(&'a Fingerprint, &'a [Fingerprint])>, Vec<&'a Fingerprint>);
+
+fn seen_on_the_wire(expecting: Expecting<'_>) -> OnTheWire<'_> {
+    let current = expecting.current.iter().map(|e| (&e.sha256, e.chain.as_slice()));
+    (current.collect(), expecting.incoming.iter().map(|e| &e.sha256).collect())
+}
+
+/// The host as it is kept already, so that it is kept once.
+fn shared(known: &[Arc<str>], host: &str) -> Arc<str> {
+    let listed = match known.split_last() {
+        Some((last, listed)) if **last == *DEFAULT => listed,
+        _ => known,
+    };
+    let at = listed.binary_search_by(|known| known.as_ref().cmp(host));
+    at.ok().and_then(|at| listed.get(at)).map_or_else(|| Arc::from(host), Arc::clone)
 }

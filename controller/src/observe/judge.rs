@@ -130,10 +130,10 @@ pub fn worst(looks: Vec<Judged>) -> Option<Judged> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observe::expectations::families;
     use crate::source::KeyFamily;
     use certdrift_contract::ledger::{Content, Entry, Expectation, Expected, Retiring};
     use certdrift_contract::{DriftClass, Ledger, Rules};
-    use std::collections::HashMap;
 
     const NOW: UnixTime = UnixTime::from_seconds(1_795_478_400);
 
@@ -176,7 +176,7 @@ mod tests {
                 retiring: Vec::new(),
             }),
         };
-        Expectations::new(ledger, Vec::new(), HashMap::new(), None).unwrap()
+        Expectations::new(ledger.into(), families([]), None).unwrap()
     }
 
     fn look(host: &str, outcome: Outcome) -> Judged {
@@ -271,7 +271,7 @@ mod tests {
         use crate::observe::verifier::Offer;
         let expectations = expectations();
         assert_eq!(expectations.offers("a.example.com"), [Offer::Any], "one, of unknown family");
-        let families = HashMap::from([(print(1), KeyFamily::Rsa)]);
+        let families = families([(print(1), KeyFamily::Rsa)]);
         let mut ledger_of_two = vec![expected(1, &[]), expected(5, &[])];
         ledger_of_two.sort_by_key(|e| e.sha256);
         let ledger = Ledger {
@@ -289,7 +289,7 @@ mod tests {
             }]),
             default: None,
         };
-        let pair = Expectations::new(ledger, Vec::new(), families, Some(&expectations)).unwrap();
+        let pair = Expectations::new(ledger.into(), families, Some(&expectations)).unwrap();
         assert_eq!(
             pair.offers("a.example.com"),
             [Offer::Only(KeyFamily::Ecdsa), Offer::Only(KeyFamily::Rsa)]

@@ -110,10 +110,10 @@ fn ours(theirs: i64, report: &TapReport, now: UnixTime) -> UnixTime {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observe::expectations::families;
     use certdrift_contract::ledger::{Content, Entry, Expected, Retiring};
     use certdrift_contract::tap::TapWorker;
     use certdrift_contract::{Fingerprint, Ledger, Revision, Rules};
-    use std::collections::HashMap;
 
     const NOW: UnixTime = UnixTime::from_seconds(1_795_478_400);
 
@@ -140,8 +140,8 @@ mod tests {
             content: Content::of([entry]),
             default: None,
         };
-        let families = HashMap::from([(print(1), KeyFamily::Ecdsa), (print(2), KeyFamily::Rsa)]);
-        Expectations::new(ledger, Vec::new(), families, None).unwrap()
+        let families = families([(print(1), KeyFamily::Ecdsa), (print(2), KeyFamily::Rsa)]);
+        Expectations::new(ledger.into(), families, None).unwrap()
     }
 
     fn row(pid: u32, asked: Asked, host: Option<&str>, leaf: u8, began: i64) -> TapObservation {

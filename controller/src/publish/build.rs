@@ -41,7 +41,7 @@ pub fn build(
     let mut taken: BTreeSet<&HostPattern> = BTreeSet::new();
     for bound in &binding.entries {
         taken.extend(&bound.hosts);
-        entries.insert(&bound.source, before.entry(bound, binding.held.contains(&bound.source), until, now));
+        entries.insert(&bound.source, before.entry(bound, binding.held.contains(&*bound.source), until, now));
     }
     // What cannot be seen now is not gone.
     for (source, old) in &before.entries {
@@ -117,7 +117,7 @@ impl<'a> Before<'a> {
 
     /// The next entry of a source; the one of before where nothing has changed.
     fn entry(&self, bound: &Bound, partly_held: bool, until: UnixTime, now: UnixTime) -> Arc<Entry> {
-        let old = self.entries.get(bound.source.as_str()).copied();
+        let old = self.entries.get(&*bound.source).copied();
         let mut current = expected(&bound.certificates);
         let mut since = now;
         if let Some(old) = old {
@@ -149,7 +149,7 @@ impl<'a> Before<'a> {
                 Arc::clone(old)
             }
             _ => {
-                let (source, hosts) = (bound.source.clone(), bound.hosts.clone());
+                let (source, hosts) = (bound.source.as_ref().to_owned(), bound.hosts.clone());
                 Arc::new(Entry { source, hosts, since, current, incoming, retiring })
             }
         }
@@ -160,11 +160,11 @@ impl<'a> Before<'a> {
         let old = self.default.map(|d| (d.current.as_slice(), d.retiring.as_slice()));
         let retiring = retire(old.into_iter(), &current, until);
         let incoming = incoming(bound, &current);
-        Expectation { source: bound.source.clone(), current, incoming, retiring }
+        Expectation { source: bound.source.as_ref().to_owned(), current, incoming, retiring }
     }
 }
 
-fn expected(certificates: &[Certificate]) -> Vec<Expected> {
+fn expected(certificates: &[Arc<Certificate>]) -> Vec<Expected> {
     let mut all: Vec<Expected> = certificates
         .iter()
         .map(|c| Expected { sha256: c.leaf, chain: c.chain.clone(), not_after: c.not_after })

@@ -9,7 +9,7 @@ use super::split::{Document, Published, join};
 use super::target::Target;
 use crate::finding::Finding;
 use certdrift_contract::names::part_path;
-use certdrift_contract::{Ledger, Revision};
+use certdrift_contract::{Fingerprint, Ledger, Revision};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -88,7 +88,7 @@ impl FileLedger {
             .chain(published.parts.iter().map(|(name, d)| (self.part_path(name), d)));
         for (path, document) in documents {
             let why = match bounded(&path) {
-                Ok(bytes) if *bytes == *document.bytes => continue,
+                Ok(bytes) if holds(&bytes, document) => continue,
                 Ok(_) => "its bytes were changed".to_owned(),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => "it was deleted".to_owned(),
                 Err(error) => error.to_string(),
@@ -186,7 +186,7 @@ const TEMPORARY: &str = ".certdrift-tmp";
 /// Puts a document in a file's place, unless its bytes are there already.
 fn replace(path: &Path, document: &Document, revision: Revision) -> io::Result<bool> {
     match bounded(path) {
-        Ok(bytes) if *bytes == *document.bytes => return Ok(false),
+        Ok(bytes) if holds(&bytes, document) => return Ok(false),
         Ok(_) | Err(_) => {}
     }
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
@@ -194,7 +194,7 @@ fn replace(path: &Path, document: &Document, revision: Revision) -> io::Result<b
     // A gateway's worker reads it as another user; nothing in it is secret.
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&temporary)?;
     let written = file
-        .write_all(&document.bytes)
+        .write_all(&document.bytes())
         .and_then(|()| file.set_modified(UNIX_EPOCH + Duration::from_secs(revision.0)))
         .and_then(|()| file.sync_all())
         .and_then(|()| fs::rename(&temporary, path));
@@ -203,6 +203,10 @@ fn replace(path: &Path, document: &Document, revision: Revision) -> io::Result<b
         return Err(error);
     }
     Ok(true)
+}
+
+fn holds(bytes: &[u8], document: &Document) -> bool {
+    bytes.len() == document.length && Fingerprint::of(bytes) == document.digest
 }
 
 fn bounded(path: &Path) -> io::Result<Vec<u8>> {

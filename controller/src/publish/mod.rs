@@ -7,6 +7,7 @@
 pub mod build;
 pub mod coalesce;
 pub mod config_map;
+pub mod difference;
 pub mod file;
 pub mod findings;
 pub mod publisher;

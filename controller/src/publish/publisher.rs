@@ -15,7 +15,7 @@ pub struct Publisher {
     policy: Policy,
     targets: Vec<Box<dyn Target>>,
     ledgers: Ledgers,
-    ledger: Option<Ledger>,
+    ledger: Option<Arc<Ledger>>,
     parts: usize,
     published: Option<Arc<Published>>,
     /// A stranger published this revision: the next of ours is above it.
@@ -56,7 +56,7 @@ impl Publisher {
             Ok(Some((ledger, parts)))
                 if self.ledger.as_ref().is_none_or(|l| l.revision < ledger.revision) =>
             {
-                (self.ledger, self.parts) = (Some(ledger), parts);
+                (self.ledger, self.parts) = (Some(Arc::new(ledger)), parts);
                 None
             }
             Ok(_) => None,
@@ -66,20 +66,20 @@ impl Publisher {
 
     /// The ledger as it stands, with its entries.
     #[must_use]
-    pub fn ledger(&self) -> Option<&Ledger> {
+    pub fn ledger(&self) -> Option<&Arc<Ledger>> {
         self.ledger.as_ref()
     }
 
     /// Publishes what is bound now, after [`Publisher::catch_up`]. A ledger that cannot be written is served all the same.
     pub fn publish(&mut self, binding: Binding, now: UnixTime) -> Outcome {
-        let (mut next, told) = build(&binding, self.ledger.as_ref(), &self.policy, now);
+        let (mut next, told) = build(&binding, self.ledger.as_deref(), &self.policy, now);
         if let Some(above) = self.above.filter(|above| *above >= next.revision) {
             next.revision = Revision(above.0.saturating_add(1));
             next.published_at = now;
         }
         let mut out = Outcome { changed: false, findings: binding.findings };
         out.findings.extend(told);
-        self.hand_on(next, &mut out);
+        self.hand_on(Arc::new(next), &mut out);
         out
     }
 
@@ -93,10 +93,10 @@ impl Publisher {
         out
     }
 
-    fn hand_on(&mut self, next: Ledger, out: &mut Outcome) {
+    fn hand_on(&mut self, next: Arc<Ledger>, out: &mut Outcome) {
         let before = self.ledger.as_ref().map(|ledger| ledger.revision);
         if self.published.is_none() || before != Some(next.revision) {
-            match Published::new(&next, self.parts) {
+            match Published::new(&next, self.parts, self.published.as_deref()) {
                 Ok(published) => {
                     out.changed = before != Some(next.revision);
                     let published = Arc::new(published);
@@ -131,7 +131,7 @@ impl Publisher {
                 Newer::Ledger(ledger, parts)
                     if Some(ledger.revision) >= ours && ledger.revision.0 <= limit =>
                 {
-                    self.ledger = Some(*ledger);
+                    self.ledger = Some(Arc::from(ledger));
                     self.parts = parts;
                     self.published = None;
                     taken_up = true;

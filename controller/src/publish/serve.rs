@@ -35,6 +35,6 @@ impl Ledgers {
             None => &published.index,
             Some(name) => published.part(name)?,
         };
-        Some((Arc::clone(&document.bytes), Published::etag(document)))
+        Some((document.bytes(), Published::etag(document)))
     }
 }

@@ -19,18 +19,54 @@ const GROW_ABOVE: usize = 128 * 1024;
 /// No more parts than this: their names have four digits.
 const MAX_PARTS: usize = 4096;
 
-/// One document, and its digest.
+/// One document: what is in it, and the digest of its bytes. Of a part the bytes are made when they are asked for: they
+/// are as much again as the entries, which are kept anyway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
-    /// As published.
-    pub bytes: Arc<[u8]>,
-    /// SHA-256 of them; quoted, the ETag.
+    /// SHA-256 of its bytes; quoted, the ETag.
     pub digest: Fingerprint,
+    /// How many bytes it has.
+    pub length: usize,
+    made_of: MadeOf,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum MadeOf {
+    Bytes(Arc<[u8]>),
+    Part(Part),
 }
 
 impl Document {
-    fn new(bytes: Vec<u8>) -> Self {
-        Self { digest: Fingerprint::of(&bytes), bytes: bytes.into() }
+    fn whole(bytes: Vec<u8>) -> Self {
+        let (digest, length) = (Fingerprint::of(&bytes), bytes.len());
+        Self { digest, length, made_of: MadeOf::Bytes(bytes.into()) }
+    }
+
+    /// A part; `before` is what stood in its place so far.
+    fn part(part: Part, before: Option<&Self>) -> Self {
+        if let Some(before) = before.filter(|before| before.is_of(&part)) {
+            return before.clone();
+        }
+        let bytes = part.to_bytes();
+        Self { digest: Fingerprint::of(&bytes), length: bytes.len(), made_of: MadeOf::Part(part) }
+    }
+
+    /// Whether it is of the very same entries. Equal ones that are others are not looked for: the bytes tell.
+    fn is_of(&self, part: &Part) -> bool {
+        let MadeOf::Part(mine) = &self.made_of else { return false };
+        mine.gateway == part.gateway
+            && mine.name == part.name
+            && mine.entries.len() == part.entries.len()
+            && mine.entries.iter().zip(&part.entries).all(|(mine, other)| Arc::ptr_eq(mine, other))
+    }
+
+    /// As published.
+    #[must_use]
+    pub fn bytes(&self) -> Arc<[u8]> {
+        match &self.made_of {
+            MadeOf::Bytes(bytes) => Arc::clone(bytes),
+            MadeOf::Part(part) => part.to_bytes().into(),
+        }
     }
 }
 
@@ -48,11 +84,12 @@ pub struct Published {
 }
 
 impl Published {
-    /// From a ledger with entries. `parts_before` is the number of parts it had so far (0: it was whole, or is new), which is kept.
+    /// From a ledger with entries. `parts_before` is the number of parts it had so far (0: it was whole, or is new),
+    /// which is kept; of `before`, what was published last, parts are taken that are the same.
     ///
     /// # Errors
     /// A reader would refuse it: too many entries or bytes.
-    pub fn new(ledger: &Ledger, parts_before: usize) -> Result<Self, Finding> {
+    pub fn new(ledger: &Ledger, parts_before: usize, before: Option<&Self>) -> Result<Self, Finding> {
         let object = || format!("ledger {}", ledger.gateway);
         let entries = match &ledger.content {
             Content::Entries(entries) => entries,
@@ -67,44 +104,44 @@ impl Published {
                 kinds::TOO_LARGE.on(object(), format!("{} has {} hosts", entry.source, entry.hosts.len()))
             );
         }
-        let whole = ledger.to_bytes();
-        let above = if parts_before > 0 { SPLIT_ABOVE / 2 } else { SPLIT_ABOVE };
         let (gateway, revision) = (ledger.gateway.clone(), ledger.revision);
-        if whole.len() <= above {
-            return Ok(Self { gateway, revision, index: Document::new(whole), parts: Vec::new() });
-        }
-        let mut count = parts_before.clamp(PARTS, MAX_PARTS).next_power_of_two();
-        while whole.len() / count > GROW_ABOVE && count < MAX_PARTS {
-            count *= 2;
-        }
-        let mut divided: Vec<Vec<Arc<Entry>>> = vec![Vec::new(); count];
-        for entry in entries {
-            if let Some(part) = divided.get_mut(part_of(&entry.source, count)) {
-                part.push(Arc::clone(entry));
+        let whole = || {
+            let (gateway, index) = (gateway.clone(), Document::whole(ledger.to_bytes()));
+            Self { gateway, revision, index, parts: Vec::new() }
+        };
+        if parts_before == 0 && at_least(entries) <= SPLIT_ABOVE {
+            let whole = whole();
+            if whole.index.length <= SPLIT_ABOVE {
+                return Ok(whole);
             }
         }
-        let width = if count > 1000 {
-            4
-        } else if count > 100 {
-            3
-        } else {
-            2
+        let mut count = parts_before.clamp(PARTS, MAX_PARTS).next_power_of_two();
+        let parts = loop {
+            let parts = divide(&gateway, entries, count, before);
+            let bytes: usize = parts.iter().map(|(_, part)| part.length).sum();
+            if parts_before > 0 && bytes <= SPLIT_ABOVE / 2 {
+                return Ok(whole());
+            }
+            if bytes / count <= GROW_ABOVE || count >= MAX_PARTS {
+                break parts;
+            }
+            count *= 2;
         };
-        let parts: Vec<(String, Document)> = divided
-            .into_iter()
-            .enumerate()
-            .map(|(number, entries)| {
-                let name = format!("{number:0width$}");
-                let part = Part { gateway: gateway.clone(), name: name.clone(), entries };
-                (name, Document::new(part.to_bytes()))
-            })
-            .collect();
-        if let Some((name, part)) = parts.iter().find(|(_, part)| part.bytes.len() > limits.bytes) {
-            return Err(kinds::TOO_LARGE.on(object(), format!("part {name} has {} bytes", part.bytes.len())));
+        if let Some((name, part)) = parts.iter().find(|(_, part)| part.length > limits.bytes) {
+            return Err(kinds::TOO_LARGE.on(object(), format!("part {name} has {} bytes", part.length)));
         }
         let refs = parts.iter().map(|(name, d)| PartRef { name: name.clone(), sha256: d.digest }).collect();
-        let index = Ledger { content: Content::Parts(refs), ..ledger.clone() };
-        Ok(Self { gateway, revision, index: Document::new(index.to_bytes()), parts })
+        let default = ledger.default.clone();
+        let (rules, published_at) = (ledger.rules, ledger.published_at);
+        let index = Ledger {
+            gateway: gateway.clone(),
+            rules,
+            revision,
+            published_at,
+            content: Content::Parts(refs),
+            default,
+        };
+        Ok(Self { gateway, revision, index: Document::whole(index.to_bytes()), parts })
     }
 
     /// The bytes of a part.
@@ -122,6 +159,41 @@ impl Published {
     pub fn etag(document: &Document) -> String {
         format!("\"{}\"", document.digest)
     }
+}
+
+/// No fewer bytes does a ledger of these entries have.
+fn at_least(entries: &[Arc<Entry>]) -> usize {
+    entries.iter().map(|e| e.source.len() + e.hosts.iter().map(|h| h.as_str().len()).sum::<usize>()).sum()
+}
+
+/// The entries in so many parts, by name.
+fn divide(
+    gateway: &str,
+    entries: &[Arc<Entry>],
+    count: usize,
+    before: Option<&Published>,
+) -> Vec<(String, Document)> {
+    let mut divided: Vec<Vec<Arc<Entry>>> = vec![Vec::new(); count];
+    for entry in entries {
+        if let Some(part) = divided.get_mut(part_of(&entry.source, count)) {
+            part.push(Arc::clone(entry));
+        }
+    }
+    let width = if count > 1000 {
+        4
+    } else if count > 100 {
+        3
+    } else {
+        2
+    };
+    let document = |(number, mut entries): (usize, Vec<_>)| {
+        entries.shrink_to_fit();
+        let name = format!("{number:0width$}");
+        let part = Part { gateway: gateway.to_owned(), name: name.clone(), entries };
+        let document = Document::part(part, before.and_then(|before| before.part(&name)));
+        (name, document)
+    };
+    divided.into_iter().enumerate().map(document).collect()
 }
 
 /// In which of `count` parts a source's entry is.

@@ -40,7 +40,7 @@ pub(super) struct InCluster {
 /// What has happened there.
 pub(super) enum News {
     /// This is stored now.
-    Stored(Inventory),
+    Stored(Arc<Inventory>),
     /// Something has changed in the cluster.
     Changed,
     /// Pods have come or gone, or are others.

@@ -1,5 +1,5 @@
 //! What is known of a gateway, as gauges and as state. Pure.
-use super::gateway::{Gateway, entries};
+use super::gateway::Gateway;
 use super::sights::Sight;
 use super::state::{Endpoint, Host, LedgerState, Seen};
 use super::{Hub, state};
@@ -7,6 +7,7 @@ use crate::converge::{Mode, gateway_is_free, may_start};
 use crate::finding::Severity;
 use crate::metrics::Gauges;
 use crate::metrics::catalogue as metric;
+use crate::publish::difference::entries;
 use certdrift_contract::index::DEFAULT;
 use certdrift_contract::{Expected, UnixTime, Verdict};
 use std::collections::{BTreeMap, HashMap};
@@ -52,15 +53,18 @@ pub(super) fn gauges(gateway: &Gateway, hub: &Hub, now: UnixTime, to: &mut Gauge
         );
         to.set(&metric::LEDGER_PUBLISHED, &[name], figure(ledger.published_at.seconds()));
         to.set(&metric::HOSTS, &[name], count(entries(ledger).iter().map(|e| e.hosts.len()).sum()));
-        let mut near = Vec::new();
+        let (mut near, mut first) = (Vec::new(), None);
         for entry in entries(ledger) {
             for expected in &entry.current {
                 let end = expected.not_after;
-                to.lowest(&metric::NOT_AFTER_EXPECTED, &[name], figure(end.seconds()));
+                first = Some(first.map_or(end, |first: UnixTime| first.min(end)));
                 if end.since(now) < NEAR_END {
                     near.extend(entry.hosts.iter().map(|h| (end, h.as_str())));
                 }
             }
+        }
+        if let Some(end) = first {
+            to.lowest(&metric::NOT_AFTER_EXPECTED, &[name], figure(end.seconds()));
         }
         near.sort();
         near.dedup_by_key(|(_, host)| *host);
@@ -90,20 +94,31 @@ fn endpoints(gateway: &Gateway, name: &str, to: &mut Gauges) {
         to.set(&metric::DRIFT_HOSTS, &[name, class], 0.0);
     }
     let mut drifts = Vec::new();
+    // Counted here, and not series by series: there are as many sights as hosts times endpoints.
+    let mut counted: BTreeMap<&str, (BTreeMap<&'static str, usize>, Option<UnixTime>)> = BTreeMap::new();
     for (host, sights) in gateway.sights.iter() {
         let mut worst: Option<Verdict> = None;
         for (endpoint, sight) in sights.iter() {
-            to.add(&metric::ENDPOINT_HOSTS, &[name, endpoint, sight.verdict.as_str()], 1.0);
+            let (verdicts, first) = counted.entry(endpoint).or_default();
+            *verdicts.entry(sight.verdict.as_str()).or_default() += 1;
             if let Some(end) = sight.not_after {
-                to.lowest(&metric::ENDPOINT_NOT_AFTER, &[name, endpoint], figure(end.seconds()));
+                *first = Some(first.map_or(end, |first| first.min(end)));
             }
             if let Verdict::Drift(class) = sight.verdict {
                 worst = worst.max(Some(sight.verdict));
-                drifts.push((sight.since, endpoint.as_str(), host, class.as_str()));
+                drifts.push((sight.since, &**endpoint, host, class.as_str()));
             }
         }
         if let Some(Verdict::Drift(class)) = worst {
             to.add(&metric::DRIFT_HOSTS, &[name, class.as_str()], 1.0);
+        }
+    }
+    for (endpoint, (verdicts, first)) in counted {
+        for (verdict, hosts) in verdicts {
+            to.add(&metric::ENDPOINT_HOSTS, &[name, endpoint, verdict], count(hosts));
+        }
+        if let Some(end) = first {
+            to.lowest(&metric::ENDPOINT_NOT_AFTER, &[name, endpoint], figure(end.seconds()));
         }
     }
     drifts.sort_unstable();
@@ -135,7 +150,7 @@ pub(super) fn state(gateway: &Gateway, now: UnixTime) -> state::Gateway {
             stored: !gateway.invalid.contains(host),
             seen: sights
                 .iter()
-                .map(|(endpoint, sight)| seen(endpoint, sight, drifts.get(&(endpoint.as_str(), host))))
+                .map(|(endpoint, sight)| seen(endpoint, sight, drifts.get(&(&**endpoint, host))))
                 .collect(),
         }
     });
@@ -189,13 +204,13 @@ fn seen(endpoint: &str, sight: &Sight, drift: Option<&Drift>) -> Seen {
         possession: sight.possession.as_ref().map(|p| p.as_str().to_owned()),
         at: sight.at,
         since: sight.since,
-        blind: sight.blind.clone(),
+        blind: sight.blind().map(str::to_owned),
         proof: sight.proof.map(|(proof, _)| proof.to_string()),
         proven: sight.proof.is_some_and(|(_, settled)| settled),
         workers: sight
             .workers
             .iter()
-            .map(|(pid, verdict)| (pid.clone(), verdict.as_str().to_owned()))
+            .map(|(pid, verdict)| (pid.to_string(), verdict.as_str().to_owned()))
             .collect(),
         cause: drift.cause,
         waits: drift.waits,

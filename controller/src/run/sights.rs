@@ -8,6 +8,7 @@ use crate::observe::verifier::Possession;
 use crate::observe::workers::Proof;
 use certdrift_contract::{Evidence, Fingerprint, UnixTime, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// So many workers are remembered per host and endpoint.
 const MOST_WORKERS: usize = 256;
@@ -29,42 +30,68 @@ pub struct Sight {
     pub at: UnixTime,
     /// Since when the verdict is what it is.
     pub since: UnixTime,
-    /// Why no certificate could be seen, when the newest look showed none.
-    pub blind: Option<String>,
     /// How far it is proven, and whether no more is to be seen.
     pub proof: Option<(Proof, bool)>,
     /// Workers that filter or tap named, and the verdict on what they served last.
-    pub workers: BTreeMap<String, Verdict>,
-    /// What else was seen to be wrong: half of a pair, the chain.
-    pub findings: Vec<Finding>,
+    pub workers: Few<Arc<str>, Verdict>,
     /// The worker that the verdict is about, where one is named.
-    by: Option<String>,
+    by: Option<Arc<str>>,
+    /// What is there of few.
+    wrong: Option<Box<Wrong>>,
 }
 
-/// All that was seen of one gateway: host → endpoint → what.
+/// What is wrong with one host on one endpoint.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Wrong {
+    blind: Option<String>,
+    findings: Vec<Finding>,
+}
+
+impl Sight {
+    /// Why no certificate could be seen, when the newest look showed none.
+    #[must_use]
+    pub fn blind(&self) -> Option<&str> {
+        self.wrong.as_ref()?.blind.as_deref()
+    }
+
+    /// What else was seen to be wrong: half of a pair, the chain.
+    #[must_use]
+    pub fn findings(&self) -> &[Finding] {
+        self.wrong.as_ref().map_or(&[], |wrong| &wrong.findings)
+    }
+
+    fn set_wrong(&mut self, blind: Option<String>, findings: Vec<Finding>) {
+        let wrong = Wrong { blind, findings };
+        self.wrong = (wrong != Wrong::default()).then(|| Box::new(wrong));
+    }
+}
+
+/// All that was seen of one gateway: host → endpoint → what. Names are kept once: of hosts the ledger's, and of endpoints
+/// and workers our own.
 #[derive(Debug, Default)]
 pub struct Sights {
-    hosts: BTreeMap<String, Few<String, Sight>>,
+    hosts: BTreeMap<Arc<str>, Few<Arc<str>, Sight>>,
+    names: BTreeSet<Arc<str>>,
 }
 
 impl Sights {
     /// These are the hosts from now on, and nothing that was seen of `changed` says anything any more.
-    pub fn hosts<'a>(&mut self, listed: impl Iterator<Item = &'a str>, changed: &[String]) {
-        let listed: BTreeSet<&str> = listed.collect();
-        self.hosts.retain(|host, _| listed.contains(host.as_str()));
+    pub fn hosts(&mut self, listed: &[Arc<str>], changed: &[String]) {
+        // Each under the listed name, whose memory is shared with what is expected.
+        let mut before = std::mem::take(&mut self.hosts);
+        self.hosts = listed
+            .iter()
+            .map(|host| (Arc::clone(host), before.remove(host.as_ref()).unwrap_or_default()))
+            .collect();
         for host in changed {
-            for sight in self.hosts.get_mut(host).into_iter().flat_map(Few::values_mut) {
+            for sight in self.hosts.get_mut(host.as_str()).into_iter().flat_map(Few::values_mut) {
                 sight.proof = None;
                 sight.workers.clear();
                 // Until it is looked at again: what it served is judged anew then.
                 sight.verdict = Verdict::Unobserved;
             }
         }
-        for host in listed {
-            if !self.hosts.contains_key(host) {
-                self.hosts.insert(host.to_owned(), Few::default());
-            }
-        }
+        self.names.retain(|name| Arc::strong_count(name) > 1);
     }
 
     /// Only these endpoints are there still.
@@ -77,10 +104,12 @@ impl Sights {
     /// Pins a judged observation. One of a host that is not listed (any more) is dropped.
     pub fn saw(&mut self, judged: &Judged) {
         let observation = &judged.observation;
-        let Some(endpoints) = self.hosts.get_mut(&observation.host) else { return };
+        let Some(endpoints) = self.hosts.get_mut(observation.host.as_str()) else { return };
+        let endpoint = name(&mut self.names, &observation.endpoint);
+        let worker = observation.worker.as_deref().map(|worker| name(&mut self.names, worker));
         let now = observation.at;
         let verdict = judged.verdict;
-        let sight = endpoints.get_or_insert_with(&observation.endpoint, || Sight {
+        let sight = endpoints.get_or_insert_with(&endpoint, || Sight {
             verdict,
             evidence: observation.evidence,
             served: None,
@@ -88,22 +117,21 @@ impl Sights {
             possession: None,
             at: now,
             since: now,
-            blind: None,
             proof: None,
-            workers: BTreeMap::new(),
-            findings: Vec::new(),
-            by: observation.worker.clone(),
+            workers: Few::default(),
+            by: worker.clone(),
+            wrong: None,
         });
-        if let Some(worker) = &observation.worker
+        if let Some(worker) = &worker
             && verdict.judged()
-            && (sight.workers.len() < MOST_WORKERS || sight.workers.contains_key(worker))
+            && (sight.workers.len() < MOST_WORKERS || sight.workers.get(worker).is_some())
         {
-            sight.workers.insert(worker.clone(), verdict);
+            *sight.workers.get_or_insert_with(worker, || verdict) = verdict;
         }
         // A handshake of ours outweighs what others say, until they say something worse; and what one worker does
         // right takes nothing from what another does wrong.
         let handshake = observation.evidence == Evidence::Handshake;
-        let other = sight.by != observation.worker || sight.evidence == Evidence::Handshake;
+        let other = sight.by != worker || sight.evidence == Evidence::Handshake;
         // What is only declared is never proof, and takes none away: Envoy's word about connections that began before
         // its reload says nothing against a handshake after it.
         let proof_stands = sight.evidence == Evidence::Handshake
@@ -112,14 +140,14 @@ impl Sights {
         if !handshake && other && (verdict <= sight.verdict || proof_stands) {
             return;
         }
-        sight.by.clone_from(&observation.worker);
+        sight.by = worker;
         if sight.verdict != verdict {
             sight.since = now;
         }
         sight.verdict = verdict;
         sight.evidence = observation.evidence;
         sight.at = now;
-        sight.blind = None;
+        let mut blind = None;
         match &observation.outcome {
             Outcome::Served { leaf, not_after, possession, .. } => {
                 if handshake || sight.served != Some(*leaf) {
@@ -133,14 +161,17 @@ impl Sights {
             Outcome::Unreachable { why }
             | Outcome::Unobservable { why }
             | Outcome::FamilyNotServed { why } => {
-                sight.blind = Some(why.clone());
+                blind = Some(why.clone());
             }
         }
-        if handshake {
+        let findings = if handshake {
             // That nobody answers is told once for the endpoint.
             let unreachable = crate::observe::findings::UNREACHABLE.code;
-            sight.findings = judged.findings.iter().filter(|f| f.code != unreachable).cloned().collect();
-        }
+            judged.findings.iter().filter(|f| f.code != unreachable).cloned().collect()
+        } else {
+            sight.findings().to_vec()
+        };
+        sight.set_wrong(blind, findings);
     }
 
     /// How far a host is proven, and by which workers.
@@ -151,17 +182,28 @@ impl Sights {
         sight.proof = Some((proof, settled));
         if settled && matches!(proof, Proof::Every { .. }) {
             // All that live were seen; whoever is not among them lives no more.
-            sight.workers.retain(|worker, _| workers.contains(worker));
+            sight.workers.retain(|worker, _| workers.iter().any(|w| **w == **worker));
             for worker in workers {
-                sight.workers.insert(worker.clone(), sight.verdict);
+                let worker = name(&mut self.names, worker);
+                *sight.workers.get_or_insert_with(&worker, || sight.verdict) = sight.verdict;
             }
         }
     }
 
     /// All hosts with what was seen.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Few<String, Sight>)> {
-        self.hosts.iter().map(|(host, endpoints)| (host.as_str(), endpoints))
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Few<Arc<str>, Sight>)> {
+        self.hosts.iter().map(|(host, endpoints)| (host.as_ref(), endpoints))
     }
+}
+
+/// The name as it is kept already, so that it is kept once.
+fn name(names: &mut BTreeSet<Arc<str>>, name: &str) -> Arc<str> {
+    if let Some(known) = names.get(name) {
+        return Arc::clone(known);
+    }
+    let new: Arc<str> = name.into();
+    names.insert(Arc::clone(&new));
+    new
 }
 
 #[cfg(test)]
@@ -195,7 +237,7 @@ mod tests {
 
     fn board() -> Sights {
         let mut sights = Sights::default();
-        sights.hosts(["h"].into_iter(), &[]);
+        sights.hosts(&["h".into()], &[]);
         sights
     }
 
@@ -249,7 +291,7 @@ mod tests {
     fn what_was_seen_of_a_host_whose_expectation_changed_says_nothing_any_more() {
         let mut sights = board();
         sights.saw(&judged(Evidence::Handshake, None, Verdict::Match, 1));
-        sights.hosts(["h"].into_iter(), &["h".to_owned()]);
+        sights.hosts(&["h".into()], &["h".to_owned()]);
         assert_eq!(verdict(&sights), Verdict::Unobserved);
     }
 }

@@ -5,6 +5,7 @@ use crate::source::directory::Directory;
 use crate::source::inventory::{Inventory, Policy};
 use crate::source::{names, watch};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tokio::task::JoinSet;
 
 /// What the configuration lists.
@@ -28,7 +29,7 @@ pub fn rules(sources: &[Source]) -> Rules {
 /// The inventories of all sources of a gateway, kept up to date by tasks that end with it.
 #[derive(Debug)]
 pub struct Watched {
-    receivers: Vec<tokio::sync::watch::Receiver<Option<Inventory>>>,
+    receivers: Vec<tokio::sync::watch::Receiver<Option<Arc<Inventory>>>>,
     changed: tokio::sync::watch::Receiver<u64>,
     _tasks: JoinSet<()>,
 }
@@ -75,8 +76,12 @@ impl Watched {
     }
 
     /// All of them as one, once each was read.
-    pub fn inventory(&mut self) -> Option<Inventory> {
-        let all: Option<Vec<Inventory>> = self.receivers.iter().map(|r| r.borrow().clone()).collect();
-        all.map(Inventory::merge)
+    pub fn inventory(&mut self) -> Option<Arc<Inventory>> {
+        let all: Option<Vec<Arc<Inventory>>> = self.receivers.iter().map(|r| r.borrow().clone()).collect();
+        let all = all?;
+        match all.as_slice() {
+            [one] => Some(Arc::clone(one)),
+            _ => Some(Arc::new(Inventory::merge(all.iter().map(|one| Inventory::clone(one))))),
+        }
     }
 }

@@ -4,12 +4,13 @@ use super::findings as kinds;
 use super::names::covers;
 use super::reading::{Fault, Reading};
 use certdrift_contract::{HostPattern, UnixTime};
+use std::sync::Arc;
 
 /// What is to be thought of a reading.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assessment {
     /// The certificate, when nothing refuses it.
-    pub good: Option<Certificate>,
+    pub good: Option<Arc<Certificate>>,
     /// All faults, notes among them.
     pub faults: Vec<Fault>,
     /// When the assessment changes by the passing of time alone.

@@ -8,8 +8,9 @@ use super::layout::{self, Member};
 use super::reading::{Fault, Reading, read};
 use crate::converge::Millis;
 use crate::finding::Finding;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -29,7 +30,7 @@ const RACY: Duration = Duration::from_secs(2);
 #[derive(Debug, Default)]
 pub struct Snapshot {
     /// `file:PATH` → its members' certificate files and what they say.
-    pub sources: BTreeMap<String, Vec<(PathBuf, Arc<Reading>)>>,
+    pub sources: BTreeMap<String, Vec<(Arc<Path>, Arc<Reading>)>>,
     /// Why the whole of it could not be seen; then nothing counts as gone.
     pub problem: Option<Finding>,
     /// Directories whose events mean that it has to be looked at again.
@@ -40,10 +41,20 @@ pub struct Snapshot {
 #[derive(Debug)]
 pub struct Directory {
     root: PathBuf,
-    cache: HashMap<Member, (Vec<Stamp>, Arc<Reading>)>,
+    /// By certificate file.
+    cache: HashMap<Arc<Path>, Known>,
+    hasher: RandomState,
 }
 
-#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+/// What was read of a member, and a hash of the files it was read from: their names and stamps are a tenth of all that is
+/// kept of a certificate. The hash is keyed, so that nobody can choose stamps that collide.
+#[derive(Debug)]
+struct Known {
+    files: u64,
+    reading: Arc<Reading>,
+}
+
+#[derive(Debug, PartialEq, Eq, Clone, Copy, Hash)]
 struct Stamp {
     device: u64,
     inode: u64,
@@ -57,6 +68,8 @@ struct Walk {
     sources: BTreeMap<String, Vec<Member>>,
     directories: BTreeSet<String>,
     seen: BTreeSet<(u64, u64)>,
+    /// Files that are links, by path below the root.
+    links: HashSet<String>,
     watch: BTreeSet<PathBuf>,
     entries: usize,
     problem: Option<Finding>,
@@ -66,7 +79,7 @@ impl Directory {
     /// Of the directory (or the single certificate file) at `root`. Nothing is read yet.
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), cache: HashMap::new() }
+        Self { root: root.into(), cache: HashMap::new(), hasher: RandomState::new() }
     }
 
     /// Where it is.
@@ -102,20 +115,42 @@ impl Directory {
         for (name, members) in walk.sources {
             let mut readings = Vec::with_capacity(members.len());
             for member in members {
-                for path in member.paths() {
+                for path in member.paths().filter(|path| walk.links.contains(*path)) {
                     links(&root.join(path), &mut walk.watch);
                 }
                 let path = root.join(&member.certificate);
-                let (stamps, reading) = member_reading(&root, &member, old.remove(&member), now);
-                if let Some(stamps) = stamps {
-                    self.cache.insert(member, (stamps, Arc::clone(&reading)));
+                let (path, known) = match old.remove_entry(path.as_path()) {
+                    Some((path, known)) => (path, Some(known)),
+                    None => (path.into(), None),
+                };
+                let (known, settled) = self.member(&root, &member, known, now);
+                readings.push((Arc::clone(&path), Arc::clone(&known.reading)));
+                if settled {
+                    self.cache.insert(path, known);
                 }
-                readings.push((path, reading));
             }
             let name = if only.is_some() { source_name(&self.root, ".") } else { source_name(&root, &name) };
             sources.insert(name, readings);
         }
         Snapshot { sources, problem: walk.problem, watch: walk.watch }
+    }
+
+    /// What is known when no file of the member changed, else a fresh reading; and whether it can be trusted later.
+    fn member(&self, root: &Path, member: &Member, known: Option<Known>, now: Millis) -> (Known, bool) {
+        let stamps: Option<Vec<Stamp>> = member
+            .paths()
+            .map(|path| std::fs::metadata(root.join(path)).ok().map(|m| Stamp::of(&m)))
+            .collect();
+        let files = self.hasher.hash_one((member, &stamps));
+        if stamps.is_some()
+            && let Some(known) = known
+            && known.files == files
+        {
+            return (known, true);
+        }
+        let reading = Arc::new(read_member(root, member));
+        let settled = stamps.is_some_and(|stamps| stamps.iter().all(|stamp| stamp.older_than(RACY, now)));
+        (Known { files, reading }, settled)
     }
 }
 
@@ -167,6 +202,7 @@ impl Walk {
             }
             let Ok(mut kind) = entry.file_type() else { continue };
             if kind.is_symlink() {
+                self.links.insert(below(relative, &name));
                 match std::fs::metadata(entry.path()) {
                     Ok(target) => kind = target.file_type(),
                     // A dangling link is a certificate that cannot be read, not one that is gone.
@@ -195,7 +231,7 @@ impl Walk {
             return;
         }
         for name in folders.iter().filter(|name| layout::walked(name, &folders)) {
-            let below = if relative.is_empty() { name.clone() } else { format!("{relative}/{name}") };
+            let below = below(relative, name);
             self.directories.insert(below.clone());
             self.folder(&path.join(name), &below, depth + 1, true);
         }
@@ -205,6 +241,10 @@ impl Walk {
         self.problem
             .get_or_insert_with(|| kinds::DIRECTORY.on(path.display().to_string(), error.to_string()));
     }
+}
+
+fn below(relative: &str, name: &str) -> String {
+    if relative.is_empty() { name.to_owned() } else { format!("{relative}/{name}") }
 }
 
 /// The directories in which a change of a link's target would be an event.
@@ -217,25 +257,6 @@ fn links(path: &Path, watch: &mut BTreeSet<PathBuf>) {
             watch.insert(std::fs::canonicalize(parent).unwrap_or_else(|_| parent.to_path_buf()));
         }
     }
-}
-
-/// The cached reading when no file of the member changed, else a fresh one; the stamps when they can be trusted later.
-fn member_reading(
-    root: &Path,
-    member: &Member,
-    cached: Option<(Vec<Stamp>, Arc<Reading>)>,
-    now: Millis,
-) -> (Option<Vec<Stamp>>, Arc<Reading>) {
-    let stamps: Option<Vec<Stamp>> =
-        member.paths().map(|path| std::fs::metadata(root.join(path)).ok().map(|m| Stamp::of(&m))).collect();
-    if let (Some(stamps), Some((then, reading))) = (&stamps, cached)
-        && *stamps == then
-    {
-        return (Some(then), reading);
-    }
-    let reading = Arc::new(read_member(root, member));
-    let settled = stamps.filter(|stamps| stamps.iter().all(|stamp| stamp.older_than(RACY, now)));
-    (settled, reading)
 }
 
 fn read_member(root: &Path, member: &Member) -> Reading {

@@ -12,7 +12,8 @@ use crate::few::Few;
 use crate::finding::Finding;
 use certdrift_contract::{HostPattern, UnixTime};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::Path;
+use std::sync::Arc;
 
 /// Periods in seconds, and what the configuration lists.
 #[derive(Clone, Debug)]
@@ -50,12 +51,12 @@ pub struct Inventory {
 /// What was seen of one directory so far.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
-    sources: BTreeMap<String, Few<PathBuf, Seen>>,
+    sources: BTreeMap<Arc<str>, Few<Arc<Path>, Seen>>,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Seen {
-    good: Option<Certificate>,
+    good: Option<Arc<Certificate>>,
     bad_since: Option<UnixTime>,
     gone_since: Option<UnixTime>,
 }
@@ -66,9 +67,7 @@ impl Memory {
         let mut out = Inventory { complete: snapshot.problem.is_none(), ..Inventory::default() };
         out.findings.extend(snapshot.problem.clone());
         let relevant = |members: &Vec<_>| {
-            members
-                .iter()
-                .any(|(_, reading): &(_, std::sync::Arc<super::reading::Reading>)| !reading.irrelevant)
+            members.iter().any(|(_, reading): &(_, Arc<super::reading::Reading>)| !reading.irrelevant)
         };
         if out.complete && !snapshot.sources.values().any(relevant) {
             out.complete = false;
@@ -77,14 +76,17 @@ impl Memory {
         }
         for (source, members) in &snapshot.sources {
             for (path, reading) in members {
-                let known = self.sources.get(source).is_some_and(|seen| seen.get(path).is_some());
+                let known = self.sources.get(source.as_str()).is_some_and(|seen| seen.get(path).is_some());
                 if reading.irrelevant && !known {
                     continue;
                 }
                 let hosts = policy.hosts.get(source).map(Vec::as_slice);
                 let assessed = assess(reading, hosts, now);
                 wake(&mut out.changes_at, assessed.changes_at);
-                let members = self.sources.entry(source.clone()).or_default();
+                if !self.sources.contains_key(source.as_str()) {
+                    self.sources.insert(source.as_str().into(), Few::default());
+                }
+                let Some(members) = self.sources.get_mut(source.as_str()) else { continue };
                 let seen = members.get_or_insert_with(path, Seen::default);
                 seen.gone_since = None;
                 let tell = match assessed.good {
@@ -107,11 +109,12 @@ impl Memory {
                 if tell {
                     let object = format!("file:{}", path.display());
                     out.findings
-                        .extend(assessed.faults.iter().map(|f| finding(f, &object, seen.good.as_ref())));
+                        .extend(assessed.faults.iter().map(|f| finding(f, &object, seen.good.as_deref())));
                 }
             }
         }
         self.forget(snapshot, policy, now, &mut out);
+        out.stored.reserve_exact(self.sources.len());
         for (source, members) in &self.sources {
             collect(source, members, &mut out);
         }
@@ -122,7 +125,7 @@ impl Memory {
     /// Members that are not there any more go once their period is over, and only if the whole directory was seen.
     fn forget(&mut self, snapshot: &Snapshot, policy: &Policy, now: UnixTime, out: &mut Inventory) {
         for (source, members) in &mut self.sources {
-            let there = snapshot.sources.get(source);
+            let there = snapshot.sources.get(source.as_ref());
             members.retain(|path, seen| {
                 if there.is_some_and(|there| there.iter().any(|(p, _)| p == path)) || !out.complete {
                     return true;
@@ -144,30 +147,30 @@ impl Memory {
     }
 }
 
-fn collect(source: &str, members: &Few<PathBuf, Seen>, out: &mut Inventory) {
-    let mut certificates: Vec<Certificate> = Vec::new();
+fn collect(source: &Arc<str>, members: &Few<Arc<Path>, Seen>, out: &mut Inventory) {
+    let mut certificates: Vec<Arc<Certificate>> = Vec::with_capacity(members.len().min(2));
     for (path, seen) in members.iter() {
         let Some(good) = &seen.good else {
-            out.held.insert(source.to_owned());
+            out.held.insert(source.as_ref().to_owned());
             continue;
         };
         match certificates.iter_mut().find(|other| other.family == good.family) {
-            None => certificates.push(good.clone()),
+            None => certificates.push(Arc::clone(good)),
             Some(other) if other.leaf == good.leaf => {}
             Some(other) => {
                 out.findings.push(kinds::FAMILY_TWICE.on(
-                    source,
+                    source.as_ref(),
                     format!("{} is the second {:?} certificate of it", path.display(), good.family),
                 ));
                 if (good.not_after, good.leaf) > (other.not_after, other.leaf) {
-                    *other = good.clone();
+                    *other = Arc::clone(good);
                 }
             }
         }
     }
     if !certificates.is_empty() {
         certificates.sort_by_key(|certificate| certificate.leaf);
-        out.stored.push(Stored { source: source.to_owned(), certificates });
+        out.stored.push(Stored { source: Arc::clone(source), certificates });
     }
 }
 

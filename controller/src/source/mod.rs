@@ -19,6 +19,7 @@ pub mod watch;
 
 use certdrift_contract::{Fingerprint, HostPattern, UnixTime};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// The signature family of a leaf's key; a pair has one of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -33,7 +34,7 @@ pub enum KeyFamily {
 }
 
 /// A stored certificate, reduced to what is compared.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
     /// Of the leaf.
     pub leaf: Fingerprint,
@@ -50,10 +51,10 @@ pub struct Certificate {
 }
 
 /// What one source holds: one certificate, or an RSA + ECDSA pair.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// `file:PATH` or `NAMESPACE/SECRET`.
-    pub source: String,
+    pub source: Arc<str>,
     /// Good ones only; at most one of a key family.
-    pub certificates: Vec<Certificate>,
+    pub certificates: Vec<Arc<Certificate>>,
 }

@@ -71,6 +71,7 @@ pub fn of(certificate: &X509Certificate<'_>) -> Names {
         }
     }
     names.good = seen.into_iter().collect();
+    names.good.shrink_to_fit();
     names
 }
 

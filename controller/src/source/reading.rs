@@ -5,6 +5,7 @@ use super::pem::{Bundle, parse_pem_bundle};
 use super::{Certificate, KeyFamily, names};
 use crate::finding::Kind;
 use certdrift_contract::{Fingerprint, UnixTime};
+use std::sync::Arc;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 use x509_parser::public_key::PublicKey;
@@ -42,7 +43,7 @@ impl Fault {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
     /// As far as it could be read, good or not.
-    pub certificate: Option<Certificate>,
+    pub certificate: Option<Arc<Certificate>>,
     /// What is wrong with it at any time.
     pub faults: Vec<Fault>,
     /// There is no certificate in it, and nothing says there should be (a key, a request, parameters, a trust anchor).
@@ -104,14 +105,16 @@ pub fn read(bytes: &[u8], chain: Option<&[u8]>, key: Option<&[u8]>) -> Reading {
         ));
         return reading;
     };
-    reading.certificate = Some(Certificate {
+    let mut chain: Vec<_> = bundle.certificates.iter().skip(1).map(|der| Fingerprint::of(der)).collect();
+    chain.shrink_to_fit();
+    reading.certificate = Some(Arc::new(Certificate {
         leaf: Fingerprint::of(bundle.certificates.first().map_or(&[], Vec::as_slice)),
-        chain: bundle.certificates.iter().skip(1).map(|der| Fingerprint::of(der)).collect(),
+        chain,
         not_before: UnixTime::from_seconds(leaf.validity().not_before.timestamp()),
         not_after: UnixTime::from_seconds(leaf.validity().not_after.timestamp()),
         names: names.good,
         family,
-    });
+    }));
     reading
 }
 

@@ -27,7 +27,7 @@ pub async fn watch(
     mut directory: Directory,
     policy: Policy,
     poll: Duration,
-    to: watch::Sender<Option<Inventory>>,
+    to: watch::Sender<Option<Arc<Inventory>>>,
 ) {
     let changed = Arc::new(Notify::new());
     let mut watches = Watches::new(Arc::clone(&changed));
@@ -55,15 +55,17 @@ pub async fn watch(
         // A directory that is not there (yet) has nothing to watch.
         let unwatched = watches.refused.is_some() || !inventory.complete;
         to.send_if_modified(|last| {
-            let differs = last.as_ref() != Some(&inventory);
+            let differs = last.as_deref() != Some(&inventory);
             if differs {
-                *last = Some(inventory);
+                *last = Some(Arc::new(inventory));
             }
             differs
         });
         if more {
             continue;
         }
+        // It is as large as all that is kept.
+        drop(snapshot);
         let poll = if unwatched { poll.min(POLL_UNWATCHED) } else { poll };
         let until = changes_at.map_or(poll, |at| {
             let seconds = u64::try_from(at.since(now)).unwrap_or(0);

@@ -44,7 +44,7 @@ fn ledger(entries: usize, revision: u64) -> Ledger {
 }
 
 fn published(ledger: &Ledger, parts: usize) -> Arc<Published> {
-    Arc::new(Published::new(ledger, parts).unwrap())
+    Arc::new(Published::new(ledger, parts, None).unwrap())
 }
 
 struct Replica {
@@ -96,10 +96,10 @@ fn bytes(api: &Api, path: &str) -> Option<String> {
 async fn holds(api: &Api, published: &Published) {
     api.until("what is published", || {
         let parts = published.parts.iter().all(|(number, d)| {
-            bytes(api, &format!("{INDEX}-{number}")).is_some_and(|b| b.as_bytes() == &*d.bytes)
+            bytes(api, &format!("{INDEX}-{number}")).is_some_and(|b| b.as_bytes() == &*d.bytes())
         });
         parts
-            && bytes(api, INDEX).is_some_and(|b| b.as_bytes() == &*published.index.bytes)
+            && bytes(api, INDEX).is_some_and(|b| b.as_bytes() == &*published.index.bytes())
             && api.paths(INDEX).len() == published.parts.len() + 1
     })
     .await;

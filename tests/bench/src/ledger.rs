@@ -48,9 +48,9 @@ fn fleet() -> Result<Ledger> {
 fn read(published: &Published) -> Result<f64> {
     let began = Instant::now();
     let limits = Limits::default();
-    let ledger = Ledger::parse(&published.index.bytes, &limits)?;
+    let ledger = Ledger::parse(&published.index.bytes(), &limits)?;
     let parts: Result<Vec<Part>, _> =
-        published.parts.iter().map(|(_, document)| Part::parse(&document.bytes, &limits)).collect();
+        published.parts.iter().map(|(_, document)| Part::parse(&document.bytes(), &limits)).collect();
     let index: Index<u32> = Index::new(ledger, parts?)?;
     anyhow::ensure!(index.hosts() == HOSTS, "{} hosts", index.hosts());
     Ok(began.elapsed().as_secs_f64() * 1000.0)
@@ -65,8 +65,8 @@ fn filter_cost() -> Result<Value> {
 pub(crate) fn section() -> Result<Section> {
     let ledger = fleet()?;
     let whole = ledger.to_bytes();
-    let published = Published::new(&ledger, 0).map_err(|finding| anyhow::anyhow!("{finding:?}"))?;
-    let parts: Vec<f64> = published.parts.iter().map(|(_, document)| document.bytes.len() as f64).collect();
+    let published = Published::new(&ledger, 0, None).map_err(|finding| anyhow::anyhow!("{finding:?}"))?;
+    let parts: Vec<f64> = published.parts.iter().map(|(_, document)| document.length as f64).collect();
     let mut reading = Samples::default();
     for _ in 0..RUNS {
         reading.push(read(&published)?);
@@ -104,7 +104,7 @@ pub(crate) fn section() -> Result<Section> {
             Row::new(Of::Ours, "pause of a worker at a change of one part", "ms", samples("pause_ms")?)
                 .target(Target::AtMost(5.0)),
             Row::new(Of::Ours, "the whole ledger in one piece", "bytes", Samples::exact(whole.len() as f64)),
-            Row::new(Of::Ours, "its index", "bytes", Samples::exact(published.index.bytes.len() as f64)),
+            Row::new(Of::Ours, "its index", "bytes", Samples::exact(published.index.length as f64)),
             Row::new(Of::Ours, "its parts", "bytes", Samples::new(parts)),
             Row::new(Of::Ours, "reading all of it, natively", "ms", reading),
         ],

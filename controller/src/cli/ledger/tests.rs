@@ -45,7 +45,7 @@ fn renew(ledger: &mut Ledger, n: usize) {
 fn on_disk(ledger: &Ledger) -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger.json");
-    FileLedger::new(&path).write(&Published::new(ledger, 0).unwrap()).unwrap();
+    FileLedger::new(&path).write(&Published::new(ledger, 0, None).unwrap()).unwrap();
     let path = path.display().to_string();
     (folder, path)
 }

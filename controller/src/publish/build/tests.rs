@@ -26,7 +26,11 @@ fn bound(source: &str, hosts: &[&str], labels: &[&str]) -> Bound {
         source: source.into(),
         hosts: hosts.iter().map(|h| h.parse().unwrap()).collect(),
         incoming: Vec::new(),
-        certificates: labels.iter().zip(families).map(|(label, family)| certificate(label, family)).collect(),
+        certificates: labels
+            .iter()
+            .zip(families)
+            .map(|(label, family)| certificate(label, family).into())
+            .collect(),
     }
 }
 

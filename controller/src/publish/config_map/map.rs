@@ -82,7 +82,8 @@ impl Place {
         document: &Document,
         version: Option<&str>,
     ) -> Result<serde_json::Value, std::str::Utf8Error> {
-        let text = std::str::from_utf8(&document.bytes)?;
+        let bytes = document.bytes();
+        let text = std::str::from_utf8(&bytes)?;
         let mut body = serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap",
             "metadata": {"name": name, "namespace": self.namespace, "labels": {LABEL: self.gateway}}, "data": {KEY: text}});
         if let (Some(version), Some(meta)) =

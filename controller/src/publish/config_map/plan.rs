@@ -137,8 +137,8 @@ pub fn plan<'a>(
     let index = place.index();
     let parts = published.parts.iter().map(|(number, document)| (place.part(number), document));
     let wanted: Vec<(String, &Document)> = parts.chain([(index.clone(), &published.index)]).collect();
-    if let Some((name, document)) = wanted.iter().find(|(_, document)| document.bytes.len() > MOST_BYTES) {
-        let why = format!("it would hold {} bytes; a ConfigMap holds {MOST_BYTES}", document.bytes.len());
+    if let Some((name, document)) = wanted.iter().find(|(_, document)| document.length > MOST_BYTES) {
+        let why = format!("it would hold {} bytes; a ConfigMap holds {MOST_BYTES}", document.length);
         return Plan::Refused(kinds::CONFIG_MAP_TOO_LARGE.on(place.object(name), why));
     }
     if let Some(newer) = newer(published, view.get(&index), written, &index, now) {

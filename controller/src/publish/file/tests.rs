@@ -28,7 +28,7 @@ fn ledger(entries: usize, revision: u64) -> Ledger {
 }
 
 fn published(ledger: &Ledger, parts: usize) -> Published {
-    Published::new(ledger, parts).unwrap()
+    Published::new(ledger, parts, None).unwrap()
 }
 
 #[test]
@@ -159,5 +159,5 @@ fn parts_double_when_they_grow_and_stay_while_the_ledger_is_split() {
     assert_eq!(published(&smaller, 32).parts.len(), 32, "above half of the bound it stays split");
     let huge = ledger(20_000, 5);
     let parts = published(&huge, 0).parts;
-    assert!(parts.len() >= 32 && parts.iter().all(|(_, d)| d.bytes.len() < 256 * 1024));
+    assert!(parts.len() >= 32 && parts.iter().all(|(_, d)| d.length < 256 * 1024));
 }

@@ -17,7 +17,7 @@ fn inventory(label: &str) -> Inventory {
         names: vec!["a.example".parse().unwrap()],
         family: KeyFamily::Ecdsa,
     };
-    let stored = vec![Stored { source: "file:/a.pem".into(), certificates: vec![certificate] }];
+    let stored = vec![Stored { source: "file:/a.pem".into(), certificates: vec![Arc::new(certificate)] }];
     Inventory { stored, complete: true, ..Inventory::default() }
 }
 
@@ -29,7 +29,7 @@ fn publisher(path: Option<&std::path::Path>, ledgers: &Ledgers) -> (Publisher, V
 
 fn publish(publisher: &mut Publisher, inventory: &Inventory, now: UnixTime) -> Outcome {
     publisher.catch_up(now);
-    let binding = bind(inventory, &Rules::default(), publisher.ledger(), now);
+    let binding = bind(inventory, &Rules::default(), publisher.ledger().map(AsRef::as_ref), now);
     publisher.publish(binding, now)
 }
 
@@ -111,7 +111,7 @@ fn another_replicas_ledger_is_gone_on_from_and_a_strangers_revision_stepped_over
     publish(&mut leader, &inventory("old"), NOW.plus(5));
     let (mut us, _) = Publisher::new(policy, targets, ledgers.clone());
     publish(&mut us, &inventory("new"), NOW);
-    *elsewhere.0.lock().unwrap() = Some(Newer::Ledger(Box::new(leader.ledger().unwrap().clone()), 0));
+    *elsewhere.0.lock().unwrap() = Some(Newer::Ledger(Box::new(Ledger::clone(leader.ledger().unwrap())), 0));
     assert!(us.is_behind());
     publish(&mut us, &inventory("new"), NOW.plus(6));
     let text = String::from_utf8(ledgers.document("kong", None).unwrap().0.to_vec()).unwrap();

@@ -1,4 +1,5 @@
 //! What is wrong with a gateway now, and in the log once when it appears.
+use super::super::sights::Sight;
 use super::Gateway;
 use crate::finding::Finding;
 use std::collections::BTreeSet;
@@ -18,7 +19,7 @@ impl Gateway {
 
     /// All that is wrong now.
     pub fn findings(&self) -> Vec<Finding> {
-        let seen = self.sights.iter().flat_map(|(_, sights)| sights.values().flat_map(|s| &s.findings));
+        let seen = self.sights.iter().flat_map(|(_, sights)| sights.values().flat_map(Sight::findings));
         let mut all: Vec<Finding> = self.findings_of_storage();
         all.extend(
             self.published.iter().chain(self.own.values()).chain(self.alerts.values()).chain(seen).cloned(),

@@ -20,15 +20,13 @@ mod publish;
 mod tests;
 mod told;
 
-pub(super) use publish::entries;
-
 use super::Hub;
 use super::renewals::Renewals;
 use super::sights::Sights;
 use crate::config;
 use crate::converge::{Acknowledgement, Event, Intent, Millis, Record, State};
 use crate::finding::{Finding, Severity};
-use crate::observe::expectations::Expectations;
+use crate::observe::expectations::{Expectations, Families, families};
 use crate::publish::build::Policy as Build;
 use crate::publish::config_map::map;
 use crate::publish::file::FileLedger;
@@ -36,11 +34,9 @@ use crate::publish::publisher::Publisher;
 use crate::publish::target::Target;
 use crate::remedy::history::History;
 use crate::remedy::state_file::StateFile;
-use crate::source::KeyFamily;
 use crate::source::inventory::Inventory;
-use certdrift_contract::{Fingerprint, UnixTime};
 use origin::{Clustered, Origin};
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// So many lines of the history are shown.
@@ -78,7 +74,7 @@ pub struct Gateway {
     pub(super) alerts: BTreeMap<(String, String), Finding>,
     pub(super) answers: BTreeMap<String, (bool, String)>,
     pub(super) invalid: BTreeSet<String>,
-    pub(super) inventory: Option<Inventory>,
+    pub(super) inventory: Option<Arc<Inventory>>,
     pub(super) beat: Millis,
     machine: Option<State>,
     state_file: StateFile,
@@ -90,8 +86,7 @@ pub struct Gateway {
     published: Vec<Finding>,
     own: BTreeMap<String, Finding>,
     expectations: Option<Arc<Expectations>>,
-    since: HashMap<String, UnixTime>,
-    families: HashMap<Fingerprint, KeyFamily>,
+    families: Families,
     workers: BTreeMap<String, u32>,
     told: BTreeSet<(String, String, String)>,
     hub: Arc<Hub>,
@@ -181,8 +176,7 @@ impl Gateway {
             published: Vec::new(),
             own: BTreeMap::new(),
             expectations: None,
-            since: HashMap::new(),
-            families: HashMap::new(),
+            families: Arc::from([]),
             workers: BTreeMap::new(),
             places: Vec::new(),
             told: BTreeSet::new(),
@@ -220,9 +214,9 @@ impl Gateway {
     }
 
     /// What is stored is another; gives true when there is something to publish.
-    pub fn stored(&mut self, inventory: Inventory) {
-        self.families =
-            inventory.stored.iter().flat_map(|s| s.certificates.iter().map(|c| (c.leaf, c.family))).collect();
+    pub fn stored(&mut self, inventory: Arc<Inventory>) {
+        let stored = inventory.stored.iter().flat_map(|s| &s.certificates);
+        self.families = families(stored.map(|c| (c.leaf, c.family)));
         self.inventory = Some(inventory);
     }
 

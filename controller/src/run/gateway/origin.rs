@@ -55,7 +55,7 @@ impl Gateway {
     /// The ledger of before is known from here on.
     pub(super) fn remembers(&mut self) {
         if let Origin::Cluster(of) = &mut self.origin {
-            of.memory = Some(Memory::of(self.publisher.ledger()));
+            of.memory = Some(Memory::of(self.publisher.ledger().map(AsRef::as_ref)));
         }
     }
 
@@ -64,7 +64,7 @@ impl Gateway {
         match &mut self.origin {
             Origin::Files(rules) => {
                 let inventory = self.inventory.as_ref()?;
-                Some(files::bind(inventory, rules, self.publisher.ledger(), now))
+                Some(files::bind(inventory, rules, self.publisher.ledger().map(AsRef::as_ref), now))
             }
             Origin::Cluster(of) => {
                 let memory = of.memory.as_mut()?;
@@ -76,7 +76,7 @@ impl Gateway {
                 }
                 let assembled = watches.assemble(&of.rules, memory, now);
                 of.changes_at = assembled.inventory.changes_at;
-                self.stored(assembled.inventory);
+                self.stored(Arc::new(assembled.inventory));
                 Some(assembled.binding)
             }
         }

@@ -4,11 +4,11 @@ use crate::converge::{Event, Millis};
 use crate::finding::{Finding, Severity};
 use crate::metrics::catalogue as metric;
 use crate::observe::expectations::Expectations;
+use crate::publish::difference::{difference, entries, other_entries};
 use crate::run::stored_at;
-use certdrift_contract::index::DEFAULT;
-use certdrift_contract::ledger::{Content, Entry};
+use certdrift_contract::verdict::Expecting;
 use certdrift_contract::{Expected, Fingerprint, Ledger};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Of one renewal, so many hosts are followed to the wire; they share one certificate.
@@ -49,11 +49,15 @@ impl Gateway {
         let invalid = invalid_hosts(&ledger, &self.findings_of_storage());
         let mut effects = Vec::new();
         if outcome.changed || first {
-            let (changed, removed) = difference(before.as_ref(), &ledger);
+            let leaves =
+                |e: Expecting<'_>| -> Vec<Fingerprint> { e.current.iter().map(|c| c.sha256).collect() };
+            let (changed, removed) = difference(before.as_deref(), &ledger, leaves);
+            let owned = |hosts: Vec<&str>| -> Vec<String> { hosts.into_iter().map(str::to_owned).collect() };
+            let (changed, removed) = (owned(changed), owned(removed));
             let before_index = self.expectations.as_deref();
-            match Expectations::new(ledger.clone(), Vec::new(), self.families.clone(), before_index) {
+            match Expectations::new(Arc::clone(&ledger), Arc::clone(&self.families), before_index) {
                 Ok(new) => {
-                    self.sights.hosts(new.hosts.iter().map(AsRef::as_ref), &changed);
+                    self.sights.hosts(&new.hosts, &changed);
                     let new = Arc::new(new);
                     self.expectations = Some(Arc::clone(&new));
                     effects.push(Effect::Expect(new));
@@ -68,10 +72,6 @@ impl Gateway {
                     return effects;
                 }
             }
-            let all = entries(&ledger)
-                .iter()
-                .flat_map(|e| e.hosts.iter().map(|h| (h.as_str().to_owned(), e.since)));
-            self.since = all.collect();
             tracing::info!(
                 gateway = self.config.name,
                 revision = ledger.revision.0,
@@ -95,11 +95,12 @@ impl Gateway {
     }
 
     fn renewals_of(&mut self, before: &Ledger, after: &Ledger, now: Millis) {
+        let (gone, come) = other_entries(Some(before), after);
         let old: HashMap<&str, &[Expected]> =
-            entries(before).iter().map(|e| (e.source.as_str(), e.current.as_slice())).collect();
+            gone.into_iter().map(|e| (e.source.as_str(), e.current.as_slice())).collect();
         let endpoints: Vec<&str> =
             self.places.iter().map(|p| &p.endpoint).filter(|e| !e.edge).map(|e| e.name.as_str()).collect();
-        for entry in entries(after) {
+        for entry in come {
             if old.get(entry.source.as_str()).is_some_and(|current| *current == entry.current.as_slice()) {
                 continue;
             }
@@ -111,34 +112,10 @@ impl Gateway {
                 hosts.flat_map(|h| endpoints.iter().map(move |e| ((*e).to_owned(), h.as_str().to_owned())));
             self.renewals.begin(&entry.source, stored, now, places.collect());
         }
-        let sources: BTreeSet<&str> = entries(after).iter().map(|e| e.source.as_str()).collect();
-        self.renewals.keep(|source| sources.contains(source), |_, _| true);
+        let all = entries(after);
+        let there = |source: &str| all.binary_search_by(|e| e.source.as_str().cmp(source)).is_ok();
+        self.renewals.keep(there, |_, _| true);
     }
-}
-
-pub(in crate::run) fn entries(ledger: &Ledger) -> &[Arc<Entry>] {
-    match &ledger.content {
-        Content::Entries(entries) => entries,
-        Content::Parts(_) => &[],
-    }
-}
-
-/// Hosts whose expectation is new or another, and hosts that are no longer listed.
-fn difference(before: Option<&Ledger>, after: &Ledger) -> (Vec<String>, Vec<String>) {
-    let hosts = |ledger: &'_ Ledger| -> BTreeMap<String, Vec<Fingerprint>> {
-        let listed = entries(ledger).iter().flat_map(|e| {
-            let current: Vec<Fingerprint> = e.current.iter().map(|c| c.sha256).collect();
-            e.hosts.iter().map(move |h| (h.as_str().to_owned(), current.clone()))
-        });
-        let default =
-            ledger.default.iter().map(|d| (DEFAULT.to_owned(), d.current.iter().map(|c| c.sha256).collect()));
-        listed.chain(default).collect()
-    };
-    let (old, new) = (before.map(hosts).unwrap_or_default(), hosts(after));
-    let changed =
-        new.iter().filter(|(host, current)| old.get(*host) != Some(current)).map(|(h, _)| h.clone());
-    let removed = old.keys().filter(|host| !new.contains_key(*host)).cloned();
-    (changed.collect(), removed.collect())
 }
 
 /// Hosts of entries whose source holds something worse now, so that the expectation was kept.
@@ -154,6 +131,9 @@ fn invalid_hosts(ledger: &Ledger, findings: &[Finding]) -> Vec<String> {
             ends.chain([f.object.len()]).filter_map(|end| f.object.get(..end))
         })
         .collect();
+    if bad.is_empty() {
+        return Vec::new();
+    }
     let listed = entries(ledger).iter().filter(|e| bad.contains(e.source.as_str())).flat_map(|e| &e.hosts);
     let mut all: Vec<String> = listed.map(|h| h.as_str().to_owned()).collect();
     all.sort();
@@ -163,6 +143,7 @@ fn invalid_hosts(ledger: &Ledger, findings: &[Finding]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use certdrift_contract::ledger::{Content, Entry};
     use certdrift_contract::{Revision, Rules, UnixTime};
 
     fn ledger(entries: &[(&str, &str, &str)]) -> Ledger {
@@ -186,23 +167,6 @@ mod tests {
             content: Content::of(entries.iter().map(entry)),
             default: None,
         }
-    }
-
-    #[test]
-    fn a_host_has_changed_when_its_certificate_has() {
-        let before = ledger(&[
-            ("file:a", "a.example", "1"),
-            ("file:b", "b.example", "1"),
-            ("file:c", "c.example", "1"),
-        ]);
-        let after = ledger(&[
-            ("file:a", "a.example", "1"),
-            ("file:b", "b.example", "2"),
-            ("file:d", "d.example", "1"),
-        ]);
-        let (changed, removed) = difference(Some(&before), &after);
-        assert_eq!(changed, ["b.example", "d.example"]);
-        assert_eq!(removed, ["c.example"]);
     }
 
     #[test]

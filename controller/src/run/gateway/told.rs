@@ -88,7 +88,11 @@ impl Gateway {
             sight: Sight::from(judged.verdict),
             began: observation.began,
             revision: judged.revision.0,
-            expected_since: self.since.get(&observation.host).copied().map(Millis::from),
+            expected_since: self
+                .expectations
+                .as_ref()
+                .and_then(|e| e.since(&observation.host))
+                .map(Millis::from),
             served,
             expected: judged.expected.clone(),
         };

@@ -213,7 +213,7 @@ fn a_pair_of_rsa_and_ecdsa_is_one_source() {
     let soon = UnixTime::from_seconds(4_000_000_000);
     let seen = place.memory.feed(&place.directory.scan(), &place.policy, soon);
     assert_eq!(codes(&seen), Vec::<&str>::new());
-    assert_eq!(seen.stored[0].source, place.source("demo.pem"));
+    assert_eq!(*seen.stored[0].source, place.source("demo.pem"));
     let mut families: Vec<_> = seen.stored[0].certificates.iter().map(|c| c.family).collect();
     families.sort();
     assert_eq!(families, [KeyFamily::Rsa, KeyFamily::Ecdsa]);
@@ -351,13 +351,13 @@ fn a_secrets_swap_and_certbots_links_are_followed() {
     let mut secret = Directory::new(place.folder.path().join("secret"));
     let secret_leaf = |secret: &mut Directory| {
         let seen = Memory::default().feed(&secret.scan(), &Policy::default(), NOW);
-        (seen.stored[0].source.clone(), leaves(&seen))
+        (seen.stored[0].source.to_string(), leaves(&seen))
     };
     let path = |name: &str| format!("file:{}", Path::new(place.folder.path()).join(name).display());
     assert_eq!(secret_leaf(&mut secret), (path("secret"), vec![fingerprint(&old)]));
     let (live, secret_name) = (path("live/a"), path("secret"));
     let seen = place.look(0);
-    assert_eq!(seen.stored.iter().map(|s| s.source.clone()).collect::<Vec<_>>(), [live]);
+    assert_eq!(seen.stored.iter().map(|s| s.source.to_string()).collect::<Vec<_>>(), [live]);
     swap(&place, "2");
     assert_eq!(secret_leaf(&mut secret), (secret_name, vec![fingerprint(&new)]));
     assert_eq!(leaves(&place.look(1)), [fingerprint(&new)]);

@@ -72,7 +72,9 @@ impl Memory {
                 out.findings.push(fault.kind.on(source.clone(), why));
             }
             match last {
-                Some(certificate) => out.stored.push(Stored { source, certificates: vec![certificate] }),
+                Some(certificate) => {
+                    out.stored.push(Stored { source: source.into(), certificates: vec![certificate] })
+                }
                 None => {
                     out.held.insert(source);
                 }
@@ -98,7 +100,7 @@ impl Memory {
             let why = format!("it went at {since}; it is expected until {ends}");
             out.findings.push(kinds::SECRET_VANISHED.on(source, why));
         }
-        out.stored.push(Stored { source: source.to_owned(), certificates: vec![certificate] });
+        out.stored.push(Stored { source: source.into(), certificates: vec![certificate] });
     }
 }
 

@@ -145,7 +145,9 @@ impl Memory {
                     }
                     // It is stored: what was good when it was taken stays expected when it expires.
                     match reading.certificate.clone().filter(|_| reading.faults.iter().all(|f| !f.refuses)) {
-                        Some(good) => out.stored.push(Stored { source, certificates: vec![good] }),
+                        Some(good) => {
+                            out.stored.push(Stored { source: source.into(), certificates: vec![good] })
+                        }
                         None => {
                             out.held.insert(source);
                         }

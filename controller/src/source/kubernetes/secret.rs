@@ -116,7 +116,7 @@ impl Written<'_> {
             uid: self.metadata.uid,
             labels,
             immutable: self.immutable,
-            reading: Arc::new(shrunk(reading)),
+            reading: Arc::new(reading),
             name,
         })
     }
@@ -126,18 +126,8 @@ impl Written<'_> {
 #[must_use]
 pub fn read_base64(text: &str) -> Reading {
     match base64::engine::general_purpose::STANDARD.decode(text) {
-        Ok(pem) => shrunk(read(&pem, None, None)),
+        Ok(pem) => read(&pem, None, None),
         // What the API wrote is base64; if not, there is no certificate in it.
-        Err(_) => shrunk(read(b"no base64", None, None)),
+        Err(_) => read(b"no base64", None, None),
     }
-}
-
-/// Gives back what vectors hold beyond their contents: ten thousand of them are kept.
-fn shrunk(mut reading: Reading) -> Reading {
-    reading.faults.shrink_to_fit();
-    if let Some(certificate) = &mut reading.certificate {
-        certificate.names.shrink_to_fit();
-        certificate.chain.shrink_to_fit();
-    }
-    reading
 }
