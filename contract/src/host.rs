@@ -2,6 +2,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// The longest name DNS allows, without the trailing dot.
 pub const MAX_NAME: usize = 253;
@@ -10,11 +11,11 @@ pub const MAX_LABEL: usize = 63;
 
 /// A concrete host name: lower case, no trailing dot, A-labels; or an IP address in its canonical text form.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct HostName(Box<str>);
+pub struct HostName(Arc<str>);
 
 /// A host as the ledger lists it: a name, `*.parent`, `name.*`, or `*`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct HostPattern(Box<str>);
+pub struct HostPattern(Arc<str>);
 
 /// Which of the forms a [`HostPattern`] has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -239,6 +240,12 @@ impl HostPattern {
     /// The pattern as the ledger writes it.
     #[must_use]
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Its text, to be kept without being copied.
+    #[must_use]
+    pub const fn shared(&self) -> &Arc<str> {
         &self.0
     }
 

@@ -49,6 +49,9 @@ struct Listed<S> {
     state: S,
 }
 
+/// The entries of a part, and its name.
+type Named = (String, Vec<Arc<Entry>>);
+
 /// What answers for a host.
 #[derive(Debug)]
 pub struct Found<'a, S> {
@@ -129,11 +132,7 @@ impl<S: Default> Index<S> {
     }
 
     /// The parts that are new or changed, by name. Each must be there, and no other.
-    fn changed(
-        &self,
-        refs: &[PartRef],
-        parts: Vec<Part>,
-    ) -> Result<Vec<(String, Vec<Arc<Entry>>)>, ParseError> {
+    fn changed(&self, refs: &[PartRef], parts: Vec<Part>) -> Result<Vec<Named>, ParseError> {
         let mut needed: Vec<&str> = Vec::new();
         for (position, part) in refs.iter().enumerate() {
             if refs.iter().take(position).any(|earlier| earlier.name == part.name) {
@@ -158,7 +157,7 @@ impl<S: Default> Index<S> {
     }
 
     /// A host stands in one entry only, once.
-    fn check_hosts(&self, parts: &[(String, Vec<Arc<Entry>>)], leaving: &[bool]) -> Result<(), ParseError> {
+    fn check_hosts(&self, parts: &[Named], leaving: &[bool]) -> Result<(), ParseError> {
         let mut seen: Vec<(&str, &str)> = Vec::new();
         let mut table = Table::default();
         for entry in parts.iter().flat_map(|(_, entries)| entries) {
@@ -183,7 +182,7 @@ impl<S: Default> Index<S> {
     }
 
     /// Takes the new entries in and the leaving ones out; hosts in both keep their states.
-    fn swap(&mut self, parts: Vec<(String, Vec<Arc<Entry>>)>, leaving: &[bool]) {
+    fn swap(&mut self, parts: Vec<Named>, leaving: &[bool]) {
         for (name, entries) in parts {
             let filled = entries.into_iter().map(|entry| self.put(entry)).collect();
             self.filled.push((name, filled));

@@ -1,6 +1,6 @@
 //! What is expected, as the observer asks for it: the ledger's index, the hosts in order, and which of them changed.
 use super::verifier::Offer;
-use crate::publish::difference::difference;
+use crate::publish::difference::{difference, entries};
 use crate::source::KeyFamily;
 use certdrift_contract::index::{DEFAULT, Found, Index};
 use certdrift_contract::json::ParseError;
@@ -46,11 +46,13 @@ impl Expectations {
     pub fn new(ledger: Arc<Ledger>, families: Families, before: Option<&Self>) -> Result<Self, ParseError> {
         let mut index = Index::<()>::new(Ledger::clone(&ledger), Vec::new())?;
         index.shrink();
-        let known = before.map_or(&[][..], |before| &before.hosts);
-        let mut hosts: Vec<&str> = index.each().map(|(host, ..)| host).collect();
-        let listed = index.hosts().min(hosts.len());
-        hosts[..listed].sort_unstable();
-        let hosts: Hosts = hosts.into_iter().map(|host| shared(known, host)).collect();
+        let listed = entries(&ledger).iter().flat_map(|entry| &entry.hosts);
+        let mut hosts: Vec<Arc<str>> = listed.map(|host| Arc::clone(host.shared())).collect();
+        hosts.sort_unstable();
+        if ledger.default.as_ref().is_some_and(|default| !default.current.is_empty()) {
+            hosts.push(DEFAULT.into());
+        }
+        let hosts: Hosts = hosts.into();
         let mut new = Self {
             revision: index.revision(),
             hosts,
@@ -71,7 +73,17 @@ impl Expectations {
     #[must_use]
     pub fn differing(&self, before: &Self) -> Hosts {
         let (changed, _) = difference(Some(&before.ledger), &self.ledger, seen_on_the_wire);
-        changed.into_iter().map(|host| shared(&self.hosts, host)).collect()
+        changed.into_iter().map(|host| self.shared(host)).collect()
+    }
+
+    /// A listed host as it is kept already, so that it is kept once.
+    fn shared(&self, host: &str) -> Arc<str> {
+        let listed = match self.hosts.split_last() {
+            Some((last, listed)) if **last == *DEFAULT => listed,
+            _ => &self.hosts,
+        };
+        let at = listed.binary_search_by(|known| known.as_ref().cmp(host));
+        at.ok().and_then(|at| listed.get(at)).map_or_else(|| Arc::from(host), Arc::clone)
     }
 
     /// Since when what is expected of a host is what it is; not known of the default certificate.
@@ -140,14 +152,4 @@ type OnTheWire<'a> = (Vec<(&'a Fingerprint, &'a [Fingerprint])>, Vec<&'a Fingerp
 fn seen_on_the_wire(expecting: Expecting<'_>) -> OnTheWire<'_> {
     let current = expecting.current.iter().map(|e| (&e.sha256, e.chain.as_slice()));
     (current.collect(), expecting.incoming.iter().map(|e| &e.sha256).collect())
-}
-
-/// The host as it is kept already, so that it is kept once.
-fn shared(known: &[Arc<str>], host: &str) -> Arc<str> {
-    let listed = match known.split_last() {
-        Some((last, listed)) if **last == *DEFAULT => listed,
-        _ => known,
-    };
-    let at = listed.binary_search_by(|known| known.as_ref().cmp(host));
-    at.ok().and_then(|at| listed.get(at)).map_or_else(|| Arc::from(host), Arc::clone)
 }

@@ -26,11 +26,14 @@ pub const MAX_DEPTH: usize = 8;
 /// A change time younger than this proves nothing.
 const RACY: Duration = Duration::from_secs(2);
 
+/// Certificate files of one source, and what they say.
+pub type Members = Vec<(Arc<Path>, Arc<Reading>)>;
+
 /// A directory as it was when it was looked at.
 #[derive(Debug, Default)]
 pub struct Snapshot {
     /// `file:PATH` → its members' certificate files and what they say.
-    pub sources: BTreeMap<String, Vec<(Arc<Path>, Arc<Reading>)>>,
+    pub sources: BTreeMap<String, Members>,
     /// Why the whole of it could not be seen; then nothing counts as gone.
     pub problem: Option<Finding>,
     /// Directories whose events mean that it has to be looked at again.

@@ -4,7 +4,7 @@
 //! half written); one that is gone stays for the vanish period (a volume swap, a renewal); a directory that turned
 //! empty or unreadable is an unmounted volume, and nothing of it is forgotten.
 use super::check::assess;
-use super::directory::Snapshot;
+use super::directory::{Members, Snapshot};
 use super::findings as kinds;
 use super::reading::Fault;
 use super::{Certificate, Stored};
@@ -57,8 +57,29 @@ pub struct Memory {
 #[derive(Clone, Debug, Default)]
 struct Seen {
     good: Option<Arc<Certificate>>,
-    bad_since: Option<UnixTime>,
-    gone_since: Option<UnixTime>,
+    /// There is none of nearly all.
+    trouble: Option<Box<Trouble>>,
+}
+
+/// Since when something is wrong.
+#[derive(Clone, Copy, Debug)]
+struct Trouble {
+    bad: Option<UnixTime>,
+    gone: Option<UnixTime>,
+}
+
+impl Seen {
+    fn bad_since(&self) -> Option<UnixTime> {
+        self.trouble.as_ref()?.bad
+    }
+
+    fn gone_since(&self) -> Option<UnixTime> {
+        self.trouble.as_ref()?.gone
+    }
+
+    fn set_trouble(&mut self, bad: Option<UnixTime>, gone: Option<UnixTime>) {
+        self.trouble = (bad.is_some() || gone.is_some()).then(|| Box::new(Trouble { bad, gone }));
+    }
 }
 
 impl Memory {
@@ -66,14 +87,13 @@ impl Memory {
     pub fn feed(&mut self, snapshot: &Snapshot, policy: &Policy, now: UnixTime) -> Inventory {
         let mut out = Inventory { complete: snapshot.problem.is_none(), ..Inventory::default() };
         out.findings.extend(snapshot.problem.clone());
-        let relevant = |members: &Vec<_>| {
-            members.iter().any(|(_, reading): &(_, Arc<super::reading::Reading>)| !reading.irrelevant)
-        };
+        let relevant = |members: &Members| members.iter().any(|(_, reading)| !reading.irrelevant);
         if out.complete && !snapshot.sources.values().any(relevant) {
             out.complete = false;
             let place = snapshot.watch.first().map(|p| p.display().to_string()).unwrap_or_default();
             out.findings.push(kinds::DIRECTORY.on(place, "there is no certificate in it"));
         }
+        let mut new: BTreeMap<Arc<str>, Few<Arc<Path>, Seen>> = BTreeMap::new();
         for (source, members) in &snapshot.sources {
             for (path, reading) in members {
                 let known = self.sources.get(source.as_str()).is_some_and(|seen| seen.get(path).is_some());
@@ -83,35 +103,38 @@ impl Memory {
                 let hosts = policy.hosts.get(source).map(Vec::as_slice);
                 let assessed = assess(reading, hosts, now);
                 wake(&mut out.changes_at, assessed.changes_at);
-                if !self.sources.contains_key(source.as_str()) {
-                    self.sources.insert(source.as_str().into(), Few::default());
-                }
-                let Some(members) = self.sources.get_mut(source.as_str()) else { continue };
+                let members = match self.sources.get_mut(source.as_str()) {
+                    Some(members) => members,
+                    None => new.entry(source.as_str().into()).or_default(),
+                };
                 let seen = members.get_or_insert_with(path, Seen::default);
-                seen.gone_since = None;
-                let tell = match assessed.good {
+                let (bad, tell) = match assessed.good {
                     Some(good) => {
                         seen.good = Some(good);
-                        seen.bad_since = None;
-                        true
+                        (None, true)
                     }
                     None => {
-                        let since = *seen.bad_since.get_or_insert(now);
+                        let since = seen.bad_since().unwrap_or(now);
                         // A clock that was set back must not silence a fault.
                         let waited = now.since(since);
                         let settled = !(0..policy.settle).contains(&waited);
                         if !settled {
                             wake(&mut out.changes_at, Some(since.plus(policy.settle)));
                         }
-                        settled
+                        (Some(since), settled)
                     }
                 };
+                seen.set_trouble(bad, None);
                 if tell {
                     let object = format!("file:{}", path.display());
                     out.findings
                         .extend(assessed.faults.iter().map(|f| finding(f, &object, seen.good.as_deref())));
                 }
             }
+        }
+        // All at once: a tree that grows in order is half empty.
+        if !new.is_empty() {
+            self.sources.append(&mut new);
         }
         self.forget(snapshot, policy, now, &mut out);
         out.stored.reserve_exact(self.sources.len());
@@ -130,7 +153,8 @@ impl Memory {
                 if there.is_some_and(|there| there.iter().any(|(p, _)| p == path)) || !out.complete {
                     return true;
                 }
-                let since = *seen.gone_since.get_or_insert(now);
+                let since = seen.gone_since().unwrap_or(now);
+                seen.set_trouble(seen.bad_since(), Some(since));
                 if seen.good.is_none() || now.since(since) >= policy.vanish {
                     return false;
                 }

@@ -73,7 +73,7 @@ impl Memory {
             }
             match last {
                 Some(certificate) => {
-                    out.stored.push(Stored { source: source.into(), certificates: vec![certificate] })
+                    out.stored.push(Stored { source: source.into(), certificates: vec![certificate] });
                 }
                 None => {
                     out.held.insert(source);

@@ -146,7 +146,7 @@ impl Memory {
                     // It is stored: what was good when it was taken stays expected when it expires.
                     match reading.certificate.clone().filter(|_| reading.faults.iter().all(|f| !f.refuses)) {
                         Some(good) => {
-                            out.stored.push(Stored { source: source.into(), certificates: vec![good] })
+                            out.stored.push(Stored { source: source.into(), certificates: vec![good] });
                         }
                         None => {
                             out.held.insert(source);
