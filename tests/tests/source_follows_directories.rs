@@ -10,13 +10,14 @@ use certdrift_tests::wait::until;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A directory that is being watched, until it is dropped.
 struct Watched {
-    seen: tokio::sync::watch::Receiver<Option<Inventory>>,
+    seen: tokio::sync::watch::Receiver<Option<Arc<Inventory>>>,
 }
 
 impl Watched {
