@@ -12,6 +12,7 @@ use crate::source::kubernetes::secret::{Secret, Selection};
 use crate::source::kubernetes::{inventory, requests};
 use certdrift_contract::ledger::Content;
 use certdrift_contract::{HostPattern, Ledger, UnixTime};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// By which rules a gateway's hosts get their Secrets.
@@ -89,12 +90,15 @@ pub struct Assembled {
     pub inventory: Inventory,
     /// Hosts whose TLS the gateway does not end.
     pub passthrough: BTreeSet<HostPattern>,
+    /// The Secrets that are bound, or would be if they were there.
+    pub secrets: BTreeSet<ObjectName>,
 }
 
 /// Binds what a cluster holds to a gateway's hosts.
 #[must_use]
 pub fn assemble(cluster: &Cluster<'_>, rules: &Rules, memory: &mut Memory, now: UnixTime) -> Assembled {
     let kept = &memory.secrets;
+    let missing = RefCell::new(BTreeSet::new());
     let look = |name: &ObjectName| match &cluster.secrets {
         Secrets::Keyless => Sight::There,
         Secrets::Read { all, selection } => match all.get(name) {
@@ -102,7 +106,10 @@ pub fn assemble(cluster: &Cluster<'_>, rules: &Rules, memory: &mut Memory, now: 
             Some(_) => Sight::NotIngested,
             // One that was not seen yet is not missing, and one that has just gone is still expected.
             None if !cluster.complete || kept.still(name, now) => Sight::There,
-            None => Sight::Missing,
+            None => {
+                missing.borrow_mut().insert(name.clone());
+                Sight::Missing
+            }
         },
     };
     let mut all = Vec::new();
@@ -127,6 +134,7 @@ pub fn assemble(cluster: &Cluster<'_>, rules: &Rules, memory: &mut Memory, now: 
         list.extend(claims.list);
     }
     let settled = settle(list, rules.matching.unwrap_or(certdrift_contract::Rules::Kong));
+    let missing = missing.into_inner();
     let bound: BTreeSet<ObjectName> = settled
         .hosts
         .values()
@@ -149,6 +157,8 @@ pub fn assemble(cluster: &Cluster<'_>, rules: &Rules, memory: &mut Memory, now: 
     }
     out.binding.findings.sort_by(|a, b| (&a.object, &a.code, &a.why).cmp(&(&b.object, &b.code, &b.why)));
     out.binding.findings.dedup();
+    out.secrets = bound;
+    out.secrets.extend(missing);
     out
 }
 

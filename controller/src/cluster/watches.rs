@@ -10,7 +10,11 @@ use super::watch::request::Resource;
 use super::watch::wire::{Reader, objects};
 use crate::binding::assemble::{Assembled, Cluster, Memory, Rules, Secrets, assemble};
 use crate::binding::gateway_api;
+use crate::events::plan::Regarding;
 use crate::finding::Finding;
+use crate::issuance::facts::Target;
+use crate::issuance::follow::{self, Issuance, follow};
+use crate::issuance::not_stored::Suspects;
 use crate::observe::pods::{self, Finder, Pods, Which};
 use crate::source::kubernetes::Reach;
 use crate::source::kubernetes::findings as kinds;
@@ -46,6 +50,10 @@ struct Watched<T>(Vec<Arc<Watch<T>>>);
 impl<T: PartialEq + Send + 'static> Watched<T> {
     fn guards(&self) -> Vec<MutexGuard<'_, Known<T>>> {
         self.0.iter().map(|w| w.known()).collect()
+    }
+
+    fn uid(&self, name: &ObjectName, of: impl Fn(&T) -> &str) -> Option<String> {
+        self.0.iter().find_map(|watch| watch.known().store.get(name).map(|object| of(object).to_owned()))
     }
 
     /// Whether all was seen. Where it need not be there, one that may not be looked at counts as empty.
@@ -288,6 +296,62 @@ impl Watches {
         self.pods.findings(&mut out);
         self.services.findings(&mut out);
         out
+    }
+
+    /// Where the issuance of these Secrets' certificates stands, as of now. `suspects` are by namespace.
+    #[must_use]
+    pub fn issuance(
+        &self,
+        secrets: &BTreeSet<ObjectName>,
+        suspects: &BTreeMap<Box<str>, Suspects>,
+        memory: &mut follow::Memory,
+        now: UnixTime,
+    ) -> Issuance {
+        let unseen = self.keyless || self.selection.chosen_only || !self.secrets.is_complete(true);
+        let (certificates, requests) = (self.certificates.guards(), self.requests.guards());
+        let issued = Issued::new(refs(&certificates), refs(&requests));
+        let known = self.secrets.guards();
+        let look = |name: &ObjectName| match known.iter().find_map(|known| known.store.get(name)) {
+            Some(secret) => Target::There {
+                leaf: secret.reading.certificate.as_ref().map(|c| c.leaf),
+                owner: secret.certificate.clone(),
+                immutable: secret.immutable,
+            },
+            None if unseen => Target::Unknown,
+            None => Target::Absent,
+        };
+        let suspects = |name: &ObjectName| suspects.get(&name.namespace).cloned().unwrap_or_default();
+        follow(secrets, &issued, &look, &suspects, memory, now)
+    }
+
+    /// The object that a finding names, for an Event; `None` where it is none that is watched.
+    #[must_use]
+    pub fn regarding(&self, object: &str) -> Option<Regarding> {
+        let (kind, name) = object.split_once([' ', ':']).unwrap_or(("Secret", object));
+        // Of a pair of Secrets, on the first.
+        let name = ObjectName::parse(name.split('+').next()?)?;
+        let (api_version, kind, uid) = match kind {
+            "Ingress" => ("networking.k8s.io/v1", "Ingress", self.ingresses.uid(&name, |o| &o.metadata.uid)),
+            "Gateway" => {
+                ("gateway.networking.k8s.io/v1", "Gateway", self.gateways.uid(&name, |o| &o.metadata.uid))
+            }
+            "ListenerSet" => {
+                ("gateway.networking.k8s.io/v1", "ListenerSet", self.sets.uid(&name, |o| &o.metadata.uid))
+            }
+            "Certificate" => {
+                ("cert-manager.io/v1", "Certificate", self.certificates.uid(&name, |o| &o.metadata.uid))
+            }
+            "Secret" => ("v1", "Secret", self.secrets.uid(&name, |o| &o.uid)),
+            "pod" => ("v1", "Pod", self.pods.uid(&name, |o| &o.metadata.uid)),
+            "service" => ("v1", "Service", self.services.uid(&name, |o| &o.metadata.uid)),
+            _ => return None,
+        };
+        Some(Regarding {
+            api_version: api_version.to_owned(),
+            kind: kind.to_owned(),
+            object: name,
+            uid: uid?,
+        })
     }
 
     /// One gateway's binding, as of now.

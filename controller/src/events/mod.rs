@@ -7,3 +7,4 @@
 //! series of one Event. Nothing is dropped: what exceeds the rate is told later.
 pub mod plan;
 pub mod post;
+pub mod steady;

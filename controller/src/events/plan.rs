@@ -83,6 +83,16 @@ pub struct Planner {
     refilled: Millis,
 }
 
+impl Act {
+    /// Name of the Event.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Create(event) | Self::Repeat(event, _) => &event.name,
+        }
+    }
+}
+
 impl Planner {
     /// Nothing was told yet.
     #[must_use]

@@ -1,7 +1,13 @@
 //! Whether cert-manager may write a Secret: SubjectAccessReviews, as they are asked and as they are answered.
+use super::not_stored::Suspects;
 use crate::cluster::ObjectName;
+use crate::cluster::call::Call;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::time::Duration;
+
+/// How long one review may take.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A verb on Secrets that cert-manager uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -96,6 +102,23 @@ pub struct ReviewStatus {
     pub allowed: bool,
     /// The authoriser could not say; `allowed` then means nothing.
     pub evaluation_error: Option<Box<str>>,
+}
+
+/// Asks what the account may do to a Secret. Needs `create` on subjectaccessreviews.authorization.k8s.io.
+pub async fn ask(client: &kube::Client, account: &ServiceAccount, secret: &ObjectName) -> Suspects {
+    let mut reviews = Vec::new();
+    for verb in Verb::ALL {
+        let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews".to_owned();
+        let call = Call::json(http::Method::POST, path, &account.review(verb, secret));
+        match call.send::<Review>(client, PATIENCE).await {
+            Ok(review) => reviews.push((verb, review)),
+            Err(refusal) => {
+                tracing::warn!(secret = %secret, why = %refusal, "what cert-manager may do cannot be asked");
+                return Suspects::Unknown;
+            }
+        }
+    }
+    Suspects::Lacks { user: account.user(), verbs: missing(&reviews) }
 }
 
 /// The verbs that are refused. A review that the authoriser could not evaluate says nothing.

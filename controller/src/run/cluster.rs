@@ -1,11 +1,14 @@
 //! What all gateways of a cluster share: the way to its API server, what is watched there, and the Lease. It outlives a
 //! reload of the configuration that leaves all this as it is.
+use super::events::{self, Told};
 use crate::clock;
+use crate::cluster::ObjectName;
 use crate::cluster::connect;
 use crate::cluster::watch::machine::Pace;
 use crate::cluster::watches::{Needs, Watches};
 use crate::config::{self, Config};
 use crate::finding::Finding;
+use crate::issuance::permission::ServiceAccount;
 use crate::lead::election::Terms;
 use crate::lead::lease::{self, Leadership};
 use std::fmt;
@@ -13,7 +16,7 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 /// Giving the Lease up takes a request; whoever does not get it waits for its end.
 const GIVES_UP_WITHIN: Duration = Duration::from_secs(3);
@@ -61,6 +64,10 @@ pub struct Cluster {
     pub leadership: Option<Leadership>,
     /// Who we are among the replicas.
     pub identity: String,
+    /// What is to be told as Events.
+    pub told: Told,
+    /// Writes them.
+    _events: JoinSet<()>,
     /// Tells the candidate to give up; where there is no election, what says that we lead.
     resigns: watch::Sender<bool>,
     candidate: Option<JoinHandle<()>>,
@@ -90,7 +97,22 @@ impl Cluster {
             (leads, None, always, None)
         };
         let watches = Watches::begin(client.clone(), &wanted.needs, Pace::default());
-        Ok(Self { wanted, client, watches, leads, leadership, identity, resigns, candidate })
+        let (told, mut events) = (Told::default(), JoinSet::new());
+        if wanted.of.events {
+            events.spawn(events::write(client.clone(), told.clone(), leads.clone(), identity.clone()));
+        }
+        Ok(Self {
+            told,
+            _events: events,
+            wanted,
+            client,
+            watches,
+            leads,
+            leadership,
+            identity,
+            resigns,
+            candidate,
+        })
     }
 
     /// Whether it is what this configuration asks for, too.
@@ -103,6 +125,19 @@ impl Cluster {
     #[must_use]
     pub fn leads(&self) -> bool {
         self.leadership.as_ref().map_or_else(|| *self.leads.borrow(), Leadership::leads)
+    }
+
+    /// Whether the API server may be asked what cert-manager may do.
+    #[must_use]
+    pub fn reviews(&self) -> bool {
+        self.wanted.of.cert_manager.reviews
+    }
+
+    /// The account of cert-manager.
+    #[must_use]
+    pub fn cert_manager(&self) -> ServiceAccount {
+        // The configuration was checked.
+        ServiceAccount(ObjectName::parse(&self.wanted.of.cert_manager.service_account).unwrap_or_default())
     }
 
     /// Gives the Lease up, so that another replica need not wait for its end.

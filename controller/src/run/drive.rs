@@ -4,12 +4,16 @@ use super::origin::{News, Origin};
 use super::{Locked, lock};
 use crate::clock;
 use crate::config;
-use crate::converge::Event;
+use crate::converge::{Event, Intent};
+use crate::issuance::not_stored::Suspects;
+use crate::issuance::permission;
+use crate::lead::lease::Leadership;
 use crate::observe::endpoint::Endpoint;
 use crate::observe::expectations::Expectations;
 use crate::observe::http::Client;
 use crate::observe::tls;
 use crate::observe::watch::{Seen, Settings, Wish, endpoint as watch_endpoint};
+use crate::remedy::config::Act;
 use crate::remedy::{self, Outcome};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -32,7 +36,7 @@ pub(super) async fn drive(gateway: Locked, effects: Vec<Effect>, mut stop: watch
         let effects = tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => break,
-            Some((id, outcome)) = hands.ended() => ended(&gateway, id, outcome),
+            Some(done) = hands.ended() => taken(&gateway, done),
             () = until(due) => {
                 coalesce.published(clock::since(begun));
                 lock(&gateway).publish(clock::now())
@@ -54,7 +58,9 @@ pub(super) async fn drive(gateway: Locked, effects: Vec<Effect>, mut stop: watch
                     Vec::new()
                 }
                 News::Pods => lock(&gateway).pods(clock::now()),
-                News::Leads(leads) => lock(&gateway).lead(leads, clock::now()),
+                News::Leads { leads, interrupted } => {
+                    lock(&gateway).lead(leads, interrupted, clock::now())
+                }
             },
             // Before what is heard: a thousand endpoints that never stop telling must not keep time from passing.
             _ = tick.tick() => lock(&gateway).tick(clock::now()),
@@ -66,13 +72,31 @@ pub(super) async fn drive(gateway: Locked, effects: Vec<Effect>, mut stop: watch
     loop {
         tokio::select! {
             over = hands.ended() => match over {
-                Some((id, outcome)) => drop(ended(&gateway, id, outcome)),
+                Some(done) => drop(taken(&gateway, done)),
                 None => break,
             },
             _ = tick.tick() => lock(&gateway).beat = clock::now(),
         }
     }
     lock(&gateway).save();
+}
+
+/// What came of something that was waited for.
+enum Done {
+    /// A remedy has ended.
+    Remedy(u64, Outcome),
+    /// It was asked what cert-manager may do to Secrets of this namespace.
+    Reviewed(Box<str>, Suspects),
+}
+
+fn taken(gateway: &Locked, done: Done) -> Vec<Effect> {
+    match done {
+        Done::Remedy(id, outcome) => ended(gateway, id, outcome),
+        Done::Reviewed(namespace, suspects) => {
+            lock(gateway).reviewed(namespace, suspects);
+            Vec::new()
+        }
+    }
 }
 
 fn ended(gateway: &Locked, id: u64, outcome: Outcome) -> Vec<Effect> {
@@ -99,7 +123,8 @@ struct Hands {
     /// Looks that found a watcher's hands full, by endpoint; they are asked for again.
     waiting: BTreeMap<String, BTreeSet<String>>,
     tasks: JoinSet<()>,
-    remedies: JoinSet<(u64, Outcome)>,
+    /// Remedies and reviews under way.
+    under_way: JoinSet<Done>,
     running: HashMap<u64, AbortHandle>,
     client: Client,
 }
@@ -129,7 +154,7 @@ impl Hands {
             watchers: HashMap::new(),
             waiting: BTreeMap::new(),
             tasks: JoinSet::new(),
-            remedies: JoinSet::new(),
+            under_way: JoinSet::new(),
             running: HashMap::new(),
             client: Client::new(tls::verified(roots)),
         }
@@ -185,10 +210,28 @@ impl Hands {
                         continue;
                     };
                     let (id, client) = (intent.id, self.client.clone());
-                    let handle = self.remedies.spawn(async move {
-                        (intent.id, remedy::perform(&remedy.act, &intent, &client).await)
+                    let fence = lock(gateway).cluster().and_then(|cluster| cluster.leadership.clone());
+                    let handle = self.under_way.spawn(async move {
+                        Done::Remedy(intent.id, fenced(fence, &remedy.act, &intent, &client).await)
                     });
                     self.running.insert(id, handle);
+                }
+                Effect::Unfence => {
+                    let fence = lock(gateway).cluster().and_then(|cluster| cluster.leadership.clone());
+                    let gateway = self.name.clone();
+                    self.tasks.spawn(async move {
+                        if let Some(leadership) = fence {
+                            let _ = leadership.intend(&gateway, None).await;
+                        }
+                    });
+                }
+                Effect::Review(secret) => {
+                    let Some(cluster) = lock(gateway).cluster().cloned() else { continue };
+                    self.under_way.spawn(async move {
+                        let suspects =
+                            permission::ask(&cluster.client, &cluster.cert_manager(), &secret).await;
+                        Done::Reviewed(secret.namespace, suspects)
+                    });
                 }
                 Effect::Abandon(id) => {
                     if let Some(handle) = self.running.remove(&id) {
@@ -211,17 +254,34 @@ impl Hands {
         });
     }
 
-    /// The next remedy that ends; none while none runs.
-    async fn ended(&mut self) -> Option<(u64, Outcome)> {
+    /// The next remedy or review that ends; none while none runs.
+    async fn ended(&mut self) -> Option<Done> {
         loop {
-            match self.remedies.join_next().await? {
-                Ok((id, outcome)) => {
-                    self.running.remove(&id);
-                    return Some((id, outcome));
+            match self.under_way.join_next().await? {
+                Ok(done) => {
+                    if let Done::Remedy(id, _) = &done {
+                        self.running.remove(id);
+                    }
+                    return Some(done);
                 }
                 // Abandoned: nothing is expected to be told any more.
                 Err(_) => continue,
             }
         }
     }
+}
+
+/// Does a remedy. Where replicas elect a leader, only after its intent stands on the Lease, which proves that this one
+/// leads still.
+async fn fenced(fence: Option<Leadership>, act: &Act, intent: &Intent, client: &Client) -> Outcome {
+    let Some(leadership) = fence else { return remedy::perform(act, intent, client).await };
+    let Intent { gateway, endpoint, host, remedy, .. } = intent;
+    let text = format!("{remedy} for {host} on {endpoint}");
+    if let Err(why) = leadership.intend(gateway, Some(text)).await {
+        return Outcome { ok: false, said: format!("it was not started: {why}") };
+    }
+    let outcome = remedy::perform(act, intent, client).await;
+    // One that stays there is taken off by the next.
+    let _ = leadership.intend(gateway, None).await;
+    outcome
 }

@@ -7,6 +7,7 @@
 //! the configuration again; one that is wrong is told, and the running one kept.
 pub mod cluster;
 pub mod drive;
+pub mod events;
 pub mod findings;
 pub mod gateway;
 pub mod origin;

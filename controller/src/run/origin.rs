@@ -6,6 +6,7 @@ use super::sources::Watched;
 use super::{Locked, lock};
 use crate::cluster::watch::machine::Pace;
 use crate::config;
+use crate::lead::lease::Leadership;
 use crate::publish::coalesce::Coalesce;
 use crate::publish::config_map::{ConfigMaps, Task};
 use crate::source::inventory::Inventory;
@@ -35,6 +36,8 @@ pub(super) struct InCluster {
     opening: JoinSet<(ConfigMaps, Task)>,
     keeping: JoinSet<()>,
     spread: u64,
+    name: String,
+    leadership: Option<Leadership>,
 }
 
 /// What has happened there.
@@ -48,7 +51,12 @@ pub(super) enum News {
     /// The ledger of before was read.
     Opened(Box<ConfigMaps>),
     /// This replica leads, or does not any more.
-    Leads(bool),
+    Leads {
+        /// It does.
+        leads: bool,
+        /// Who led before left a remedy of this gateway under way.
+        interrupted: bool,
+    },
 }
 
 impl Origin {
@@ -72,7 +80,17 @@ impl Origin {
                 pods.mark_changed();
                 leads.mark_changed();
                 let keeping = JoinSet::new();
-                Self::Cluster(Box::new(InCluster { changes, pods, leads, opening, keeping, spread }))
+                let (name, leadership) = (config.name.clone(), cluster.leadership.clone());
+                Self::Cluster(Box::new(InCluster {
+                    changes,
+                    pods,
+                    leads,
+                    opening,
+                    keeping,
+                    spread,
+                    name,
+                    leadership,
+                }))
             }
             _ => Self::Files(Watched::begin(&config.sources)),
         }
@@ -105,7 +123,11 @@ impl InCluster {
         loop {
             tokio::select! {
                 biased;
-                Ok(()) = self.leads.changed() => return News::Leads(*self.leads.borrow_and_update()),
+                Ok(()) = self.leads.changed() => {
+                    let leads = *self.leads.borrow_and_update();
+                    let intents = self.leadership.as_ref().map(Leadership::intents).unwrap_or_default();
+                    return News::Leads { leads, interrupted: intents.contains_key(&self.name) };
+                }
                 Some(Ok((ledger, task))) = self.opening.join_next() => {
                     self.keeping.spawn(task.run(self.spread));
                     return News::Opened(Box::new(ledger));

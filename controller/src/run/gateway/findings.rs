@@ -21,6 +21,7 @@ impl Gateway {
     pub fn findings(&self) -> Vec<Finding> {
         let seen = self.sights.iter().flat_map(|(_, sights)| sights.values().flat_map(Sight::findings));
         let mut all: Vec<Finding> = self.findings_of_storage();
+        all.extend(self.findings_of_issuance().iter().cloned());
         all.extend(
             self.published.iter().chain(self.own.values()).chain(self.alerts.values()).chain(seen).cloned(),
         );
@@ -30,9 +31,11 @@ impl Gateway {
         all
     }
 
-    /// Logs findings of sources and of publishing once when they appear.
+    /// Logs findings of sources, of issuing and of publishing once when they appear.
     pub(super) fn tell_new_findings(&mut self) {
-        let all = self.findings_of_storage().into_iter().chain(self.published.iter().cloned());
+        let issuance = self.findings_of_issuance().iter().cloned();
+        let all =
+            self.findings_of_storage().into_iter().chain(self.published.iter().cloned()).chain(issuance);
         let mut now = BTreeSet::new();
         for finding in all {
             let key = (finding.code.clone(), finding.object.clone(), finding.why.clone());

@@ -14,12 +14,21 @@ impl Gateway {
         self.remembers();
     }
 
-    /// This replica leads from now on, or no longer.
-    pub fn lead(&mut self, leads: bool, now: Millis) -> Vec<Effect> {
+    /// This replica leads from now on, or no longer. `interrupted`: who led before left a remedy of this gateway under way.
+    pub fn lead(&mut self, leads: bool, interrupted: bool, now: Millis) -> Vec<Effect> {
         if self.leads == leads {
             return Vec::new();
         }
         self.leads = leads;
+        self.waits = None;
+        if leads && interrupted {
+            tracing::warn!(
+                gateway = self.config.name,
+                "who led before left a remedy under way; nothing is done until its effect can be seen"
+            );
+            let waits = i64::try_from(self.config.policy.prove_within.as_millis()).unwrap_or(i64::MAX);
+            self.waits = Some(Millis(now.0.saturating_add(waits)));
+        }
         let mut effects = self.act_as_told(now);
         if leads {
             effects.extend(self.publish(now));
@@ -27,10 +36,21 @@ impl Gateway {
         effects
     }
 
+    /// What another left under way has had its time.
+    pub(super) fn tend_lead(&mut self, now: Millis) -> Vec<Effect> {
+        if self.waits.is_none_or(|until| now < until) {
+            return Vec::new();
+        }
+        self.waits = None;
+        let mut effects = self.act_as_told(now);
+        effects.push(Effect::Unfence);
+        effects
+    }
+
     /// Tells the machine how far it may go: as configured where this replica leads, else nowhere.
     pub(super) fn act_as_told(&mut self, now: Millis) -> Vec<Effect> {
         let mut policy = Box::new(self.config.policy.clone());
-        if !self.leads {
+        if !self.leads || self.waits.is_some() {
             policy.mode = Mode::Observe;
         }
         self.event(Event::PolicyChanged { policy }, now)

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `origin` | what is bound now is asked for |
 //! | `endpoints` | pods have come or gone |
+//! | `issuance` | a Certificate's state has changed, or is due to |
 //! | `lead` | this replica leads, or does not any more |
 //! | `machine` | the convergence machine is told something |
 //! | `publish` | what is stored has changed |
@@ -12,6 +13,7 @@
 //! | `findings` | what is wrong now is asked for, or has changed |
 mod endpoints;
 mod findings;
+mod issuance;
 mod lead;
 mod machine;
 mod origin;
@@ -23,6 +25,7 @@ mod told;
 use super::Hub;
 use super::renewals::Renewals;
 use super::sights::Sights;
+use crate::cluster::ObjectName;
 use crate::config;
 use crate::converge::{Acknowledgement, Event, Intent, Millis, Record, State};
 use crate::finding::{Finding, Severity};
@@ -55,6 +58,10 @@ pub enum Effect {
     Start(Intent),
     /// End this remedy if it still runs.
     Abandon(u64),
+    /// The intent that another left on the Lease is over.
+    Unfence,
+    /// Ask what cert-manager may do to this Secret.
+    Review(ObjectName),
 }
 
 pub(super) use endpoints::Place;
@@ -94,6 +101,10 @@ pub struct Gateway {
     origin: Origin,
     /// Whether this replica writes and heals; where there is but one, it does.
     leads: bool,
+    /// Until when nothing is done about a gateway that another replica was healing when it stopped leading.
+    waits: Option<Millis>,
+    /// When Events were thought of last.
+    noted: Millis,
 }
 
 /// What outlives a reload of the configuration: the machine's state is on disk, and the rest is seen anew.
@@ -184,6 +195,8 @@ impl Gateway {
             tended: now,
             origin,
             leads,
+            waits: None,
+            noted: now,
             config,
         };
         let mut effects = gateway.event(Event::Restarted, now);
@@ -232,6 +245,12 @@ impl Gateway {
         self.save();
         if self.publisher.is_behind() || self.is_overdue(now.seconds()) {
             effects.extend(self.publish(now));
+        }
+        effects.extend(self.tend_lead(now));
+        effects.extend(self.issuance(now));
+        if now.since(self.noted) >= 2_000 {
+            self.noted = now;
+            self.tell_events();
         }
         if now.since(self.tended) >= 10_000 {
             self.tended = now;

@@ -1,7 +1,9 @@
 //! Where a gateway's binding comes from: the configured files, or a cluster.
 use super::Gateway;
+use super::issuance::Issuing;
 use crate::binding::assemble::{self, Memory};
 use crate::binding::{Binding, files};
+use crate::finding::Finding;
 use crate::observe::pods::Finder;
 use crate::run::cluster::Cluster;
 use certdrift_contract::UnixTime;
@@ -26,15 +28,20 @@ pub(super) struct Clustered {
     memory: Option<Memory>,
     /// When time alone changes something.
     changes_at: Option<UnixTime>,
+    issuing: Issuing,
 }
 
 impl Clustered {
     pub(super) fn new(cluster: Arc<Cluster>, rules: assemble::Rules, finder: Option<Finder>) -> Self {
-        Self { cluster, rules, finder, memory: None, changes_at: None }
+        Self { cluster, rules, finder, memory: None, changes_at: None, issuing: Issuing::default() }
     }
 
     pub(super) fn cluster(&self) -> &Cluster {
         &self.cluster
+    }
+
+    pub(super) fn issuing(&mut self) -> (&Cluster, &mut Issuing) {
+        (&self.cluster, &mut self.issuing)
     }
 
     /// How its pods are found.
@@ -49,6 +56,14 @@ impl Gateway {
         match &self.origin {
             Origin::Files(_) => None,
             Origin::Cluster(of) => Some(&of.cluster),
+        }
+    }
+
+    /// What is wrong with how its certificates are issued.
+    pub(super) fn findings_of_issuance(&self) -> &[Finding] {
+        match &self.origin {
+            Origin::Files(_) => &[],
+            Origin::Cluster(of) => of.issuing.findings(),
         }
     }
 
@@ -76,6 +91,8 @@ impl Gateway {
                 }
                 let assembled = watches.assemble(&of.rules, memory, now);
                 of.changes_at = assembled.inventory.changes_at;
+                of.issuing.secrets = assembled.secrets;
+                of.issuing.stale = true;
                 self.stored(Arc::new(assembled.inventory));
                 Some(assembled.binding)
             }

@@ -184,3 +184,29 @@ fn a_pod_that_goes_or_is_another_is_forgotten_and_whoever_comes_is_watched() {
     );
     assert_eq!(run.pods(Vec::new()).0, ["kong/a"], "the configured one stays");
 }
+
+impl Run {
+    /// The host drifts for so many seconds; gives how many remedies were started.
+    fn drifts_for(&mut self, seconds: usize) -> usize {
+        let mut effects = Vec::new();
+        for _ in 0..seconds {
+            effects.extend(self.tick());
+            effects.extend(self.see(1, Sight::Drift(DriftClass::Previous)));
+        }
+        effects.iter().filter(|e| matches!(e, Effect::Start(_))).count()
+    }
+}
+
+#[test]
+fn who_does_not_lead_heals_nothing_and_who_takes_over_lets_a_remedy_under_way_have_its_time() {
+    let mut run = Run::new();
+    run.gateway.lead(false, false, run.now);
+    assert_eq!(run.drifts_for(10), 0);
+    run.gateway.lead(true, true, run.now);
+    // prove_within is a minute.
+    assert_eq!(run.drifts_for(50), 0);
+    assert_eq!(run.drifts_for(15), 1);
+    run.gateway.lead(false, false, run.now);
+    run.gateway.lead(true, false, run.now);
+    assert_eq!(run.gateway.waits, None);
+}
