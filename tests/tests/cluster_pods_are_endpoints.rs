@@ -18,8 +18,8 @@ struct Pod<'a> {
     cluster: &'a Cluster,
     namespace: &'a str,
     name: &'a str,
-    _nginx: Nginx,
-    _folder: tempfile::TempDir,
+    nginx: Nginx,
+    folder: tempfile::TempDir,
 }
 
 impl<'a> Pod<'a> {
@@ -53,7 +53,7 @@ impl<'a> Pod<'a> {
                 &status,
             ])
             .unwrap();
-        Self { cluster, namespace, name, _nginx: nginx, _folder: folder }
+        Self { cluster, namespace, name, nginx, folder }
     }
 
     fn endpoint(&self) -> String {
@@ -66,6 +66,13 @@ impl Drop for Pod<'_> {
         let name = format!("pod/{}", self.name);
         let _ = self.cluster.kubectl(&["delete", &name, "-n", self.namespace, "--grace-period=0", "--force"]);
     }
+}
+
+/// Stores a certificate in the Secret `s`.
+fn store(cluster: &Cluster, n: &str, leaf: &Leaf) {
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+        "metadata": {"name": "s", "namespace": n}, "stringData": {"tls.crt": leaf.chain_pem(), "tls.key": leaf.key_pem}});
+    cluster.apply(&secret.to_string()).unwrap();
 }
 
 /// Waits until status shows these endpoints, in this order, and the host so on each.
@@ -108,12 +115,7 @@ fn pods_are_looked_at_as_soon_as_they_come_and_forgotten_when_they_go() {
         let n = namespace.name();
         let ca = Ca::new("certdrift test CA").unwrap();
         let (old, new) = (ca.issue(&wish(&[HOST])).unwrap(), ca.issue(&wish(&[HOST])).unwrap());
-        let store = |leaf: &Leaf| {
-            let secret = json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
-                "metadata": {"name": "s", "namespace": n}, "stringData": {"tls.crt": leaf.chain_pem(), "tls.key": leaf.key_pem}});
-            cluster.apply(&secret.to_string()).unwrap();
-        };
-        store(&old);
+        store(&cluster, n, &old);
         cluster.apply(&ingress(n, HOST, "s")).unwrap();
         let gateway = format!(
             "- name: kong\n  kubernetes: {{namespace: {n}, bindings: {{kong_ingress: {{namespaces: [{n}]}}}}, pods: {{labels: {{app: kong}}}}}}\n  publish: {{grace: 1s}}\n"
@@ -125,7 +127,7 @@ fn pods_are_looked_at_as_soon_as_they_come_and_forgotten_when_they_go() {
         });
         let a = Pod::start(&cluster, n, "a", &old);
         until_seen(&controller, &[(a.endpoint(), "match")]);
-        store(&new);
+        store(&cluster, n, &new);
         until_seen(&controller, &[(a.endpoint(), "drift")]);
         let b = Pod::start(&cluster, n, "b", &new);
         until_seen(&controller, &[(a.endpoint(), "drift"), (b.endpoint(), "match")]);
@@ -134,4 +136,63 @@ fn pods_are_looked_at_as_soon_as_they_come_and_forgotten_when_they_go() {
         let (_, state) = controller.status().unwrap();
         assert_eq!(state["gateways"][0]["findings"], json!([]), "{state:#}");
     });
+}
+
+#[test]
+fn a_remedy_is_done_by_who_leads_and_its_intent_stands_on_the_lease_before() {
+    inside(|cluster| {
+        let namespace = cluster.namespace("fenced").unwrap();
+        let n = namespace.name();
+        let ca = Ca::new("certdrift test CA").unwrap();
+        let (old, new) = (ca.issue(&wish(&[HOST])).unwrap(), ca.issue(&wish(&[HOST])).unwrap());
+        store(&cluster, n, &old);
+        cluster.apply(&ingress(n, HOST, "s")).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let (seen, pod) = (folder.path().join("lease.json"), Pod::start(&cluster, n, "a", &old));
+        // What the remedy sees when it acts, and then the reload.
+        let remedy = folder.path().join("remedy");
+        let kubectl = format!("{} --kubeconfig {}", kubectl().display(), cluster.kubeconfig().display());
+        let script = format!(
+            "#!/bin/sh -e\n{kubectl} get lease certdrift -n {n} -o json > {}\ncp {new}/* {serves}/\nkill -HUP {}\n",
+            seen.display(),
+            pod.nginx.pid(),
+            new = written(&new, folder.path()).display(),
+            serves = pod.folder.path().display(),
+        );
+        std::fs::write(&remedy, script).unwrap();
+        std::fs::set_permissions(&remedy, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let gateway = format!(
+            "- name: kong
+  kubernetes: {{namespace: {n}, bindings: {{kong_ingress: {{namespaces: [{n}]}}}}, pods: {{labels: {{app: kong}}}}}}
+  publish: {{grace: 1s}}
+  policy: {{mode: heal, grace: 1s, settle: 1s, min_interval: 1s, remedies: [{{name: reload, command: {{argv: [{}]}}}}]}}
+",
+            remedy.display()
+        );
+        let controller = Controller::start_with(&sections(&cluster, n, ""), &gateway).unwrap();
+        until_seen(&controller, &[(pod.endpoint(), "match")]);
+        store(&cluster, n, &new);
+        until_seen(&controller, &[(pod.endpoint(), "drift")]);
+        until_seen(&controller, &[(pod.endpoint(), "match")]);
+        let lease: Value = serde_json::from_slice(&std::fs::read(&seen).unwrap()).unwrap();
+        let intent = &lease["metadata"]["annotations"]["intent.certdrift.dev/kong"];
+        assert_eq!(*intent, json!(format!("reload for {HOST} on {}", pod.endpoint())), "{lease:#}");
+        wait::until("the intent to be taken off", PATIENCE, || {
+            let lease = cluster.get(n, "lease/certdrift").map_err(|e| e.to_string())?;
+            let annotations = &lease["metadata"]["annotations"];
+            if annotations["intent.certdrift.dev/kong"].is_null() { Ok(()) } else { Err(lease.to_string()) }
+        });
+    });
+}
+
+fn kubectl() -> std::path::PathBuf {
+    xtask::tools::find(xtask::tools::Tool::Kubectl).unwrap()
+}
+
+/// A folder with the certificate as a pod has it.
+fn written(leaf: &Leaf, folder: &std::path::Path) -> std::path::PathBuf {
+    let tls = folder.join("tls");
+    std::fs::create_dir(&tls).unwrap();
+    leaf.write(&tls, "tls").unwrap();
+    tls
 }

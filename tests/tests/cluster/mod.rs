@@ -96,6 +96,11 @@ impl Published {
         self.entry(host).into_iter().flat_map(|e| e.current.iter().map(|c| c.sha256)).collect()
     }
 
+    /// What is on its way.
+    pub(crate) fn incoming(&self, host: &str) -> Vec<Fingerprint> {
+        self.entry(host).into_iter().flat_map(|e| e.incoming.iter().map(|c| c.sha256)).collect()
+    }
+
     /// Its predecessors.
     pub(crate) fn retiring(&self, host: &str) -> Vec<Fingerprint> {
         self.entry(host).into_iter().flat_map(|e| e.retiring.iter().map(|c| c.sha256)).collect()
