@@ -1,5 +1,6 @@
 //! The controller beside a real API server: what Secrets, Ingresses and requests say becomes ConfigMaps and `/ledger`,
 //! stays there as it was written, and survives what happens to ConfigMaps and to the API server.
+#[expect(dead_code, reason = "shared by several tests")]
 mod cluster;
 
 use certdrift_cluster::Cluster;

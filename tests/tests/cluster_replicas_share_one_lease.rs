@@ -59,6 +59,10 @@ fn one_replica_writes_all_serve_and_another_takes_over_from_a_dead_or_a_leaving_
         let second = renew(&cluster, n);
         revisions.push(until_all_serve(&cluster, n, &[&a, &b], second));
         assert!(leads(&a) && !leads(&b));
+        // A configuration that is read again costs a leader nothing.
+        a.signal(Signal::HUP);
+        a.until_metric(r#"certdrift_config_reloads_total{result="taken"}"#, 1.0);
+        assert!(leads(&a), "{}", a.log());
         // A crash: the Lease stands until it has not been renewed for 15 s; meanwhile the other serves, and then writes.
         a.kill();
         let third = renew(&cluster, n);

@@ -53,10 +53,11 @@ pub(super) async fn drive(gateway: Locked, effects: Vec<Effect>, mut stop: watch
                     Vec::new()
                 }
                 News::Changed => {
-                    let patience = lock(&gateway).patience();
+                    let patience = lock(&gateway).hears(clock::now());
                     coalesce.changed(clock::since(begun).saturating_add(patience));
                     Vec::new()
                 }
+                News::Newer => lock(&gateway).publish(clock::now()),
                 News::Pods => lock(&gateway).pods(clock::now()),
                 News::Leads { leads, interrupted } => {
                     lock(&gateway).lead(leads, interrupted, clock::now())

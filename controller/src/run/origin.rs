@@ -33,6 +33,8 @@ pub(super) struct InCluster {
     changes: watch::Receiver<u64>,
     pods: watch::Receiver<u64>,
     leads: watch::Receiver<bool>,
+    /// Rings when another replica has published something newer; none before the ledger was read.
+    ahead: Option<watch::Receiver<u64>>,
     opening: JoinSet<(ConfigMaps, Task)>,
     keeping: JoinSet<()>,
     spread: u64,
@@ -46,6 +48,8 @@ pub(super) enum News {
     Stored(Arc<Inventory>),
     /// Something has changed in the cluster.
     Changed,
+    /// Another replica has published something newer than ours.
+    Newer,
     /// Pods have come or gone, or are others.
     Pods,
     /// The ledger of before was read.
@@ -85,6 +89,7 @@ impl Origin {
                     changes,
                     pods,
                     leads,
+                    ahead: None,
                     opening,
                     keeping,
                     spread,
@@ -130,14 +135,20 @@ impl InCluster {
                 }
                 Some(Ok((ledger, task))) = self.opening.join_next() => {
                     self.keeping.spawn(task.run(self.spread));
+                    self.ahead = Some(ledger.ahead());
                     return News::Opened(Box::new(ledger));
                 }
+                Some(()) = ring(&mut self.ahead) => return News::Newer,
                 Ok(()) = self.pods.changed() => return News::Pods,
                 Ok(()) = self.changes.changed() => return News::Changed,
                 else => std::future::pending::<()>().await,
             }
         }
     }
+}
+
+async fn ring(bell: &mut Option<watch::Receiver<u64>>) -> Option<()> {
+    bell.as_mut()?.changed().await.ok()
 }
 
 /// Parts the watches of gateways and of replicas in time.

@@ -52,6 +52,7 @@ pub struct ConfigMaps {
     damaged: Option<Finding>,
     published: watch::Sender<Option<Arc<Published>>>,
     told: Arc<Mutex<Told>>,
+    ahead: watch::Receiver<u64>,
 }
 
 /// What keeps them as they were published; to be spawned with [`Task::run`].
@@ -61,6 +62,7 @@ pub struct Task {
     leads: watch::Receiver<bool>,
     published: watch::Receiver<Option<Arc<Published>>>,
     told: Arc<Mutex<Told>>,
+    ahead: watch::Sender<u64>,
     watch: Arc<Watch<There>>,
     pace: Pace,
     written: Written,
@@ -104,6 +106,7 @@ impl ConfigMaps {
         };
         let (sender, receiver) = watch::channel(None);
         let told = Arc::new(Mutex::new(Told::default()));
+        let (ring, ahead) = watch::channel(0);
         let resource =
             Resource::new("", "v1", "configmaps").within(&place.namespace).labelled(&place.selector());
         let task = Task {
@@ -111,12 +114,19 @@ impl ConfigMaps {
             leads,
             published: receiver,
             told: Arc::clone(&told),
+            ahead: ring,
             watch: Watch::new(resource),
             pace,
             written: Written::default(),
             place,
         };
-        (Self { found, damaged, published: sender, told }, task)
+        (Self { found, damaged, published: sender, told, ahead }, task)
+    }
+
+    /// Rings when [`Target::newer`] has something to tell.
+    #[must_use]
+    pub fn ahead(&self) -> watch::Receiver<u64> {
+        self.ahead.clone()
     }
 }
 
@@ -281,6 +291,7 @@ impl Task {
             Newer::Revision(revision)
         };
         lock(&self.told).newer = Some(newer);
+        self.ahead.send_modify(|n| *n = n.wrapping_add(1));
         Ok(())
     }
 

@@ -56,8 +56,9 @@ impl Gateway {
         self.event(Event::PolicyChanged { policy }, now)
     }
 
-    /// How long to wait with a change: who follows gives the leader time to publish it.
-    pub fn patience(&self) -> Duration {
+    /// Something has changed in the cluster. Gives how long to wait with it: who follows gives the leader time to publish it.
+    pub fn hears(&mut self, now: Millis) -> Duration {
+        self.heard.get_or_insert(now);
         let follows = !self.leads && self.publisher.ledger().is_some();
         if follows { Duration::from_secs(FOLLOWS.unsigned_abs()) } else { Duration::ZERO }
     }

@@ -103,6 +103,8 @@ pub struct Gateway {
     leads: bool,
     /// Until when nothing is done about a gateway that another replica was healing when it stopped leading.
     waits: Option<Millis>,
+    /// When the first change was heard of that is not published yet.
+    heard: Option<Millis>,
     /// When Events were thought of last.
     noted: Millis,
 }
@@ -196,6 +198,7 @@ impl Gateway {
             origin,
             leads,
             waits: None,
+            heard: None,
             noted: now,
             config,
         };

@@ -22,6 +22,7 @@ impl Gateway {
     pub fn publish(&mut self, now: Millis) -> Vec<Effect> {
         let before = self.publisher.ledger().cloned();
         let first = self.expectations.is_none();
+        let heard = self.heard.take().unwrap_or(now);
         let taken_up = self.publisher.catch_up(now.seconds());
         let Some(binding) = self.bind(now.seconds()) else { return Vec::new() };
         let complete = binding.complete;
@@ -80,7 +81,7 @@ impl Gateway {
                 "ledger published"
             );
             if let Some(before) = &before {
-                self.renewals_of(before, &ledger, now);
+                self.renewals_of(before, &ledger, heard, now);
             }
             self.invalid = invalid.iter().cloned().collect();
             let revision = ledger.revision.0;
@@ -94,7 +95,7 @@ impl Gateway {
         effects
     }
 
-    fn renewals_of(&mut self, before: &Ledger, after: &Ledger, now: Millis) {
+    fn renewals_of(&mut self, before: &Ledger, after: &Ledger, heard: Millis, now: Millis) {
         let (gone, come) = other_entries(Some(before), after);
         let old: HashMap<&str, &[Expected]> =
             gone.into_iter().map(|e| (e.source.as_str(), e.current.as_slice())).collect();
@@ -104,7 +105,7 @@ impl Gateway {
             if old.get(entry.source.as_str()).is_some_and(|current| *current == entry.current.as_slice()) {
                 continue;
             }
-            let stored = stored_at::of(&entry.source, now);
+            let stored = stored_at::of(&entry.source, heard);
             let took = seconds_between(stored, now);
             self.hub.store().observe(&metric::HOP, &[&self.config.name, "published"], took);
             let hosts = entry.hosts.iter().take(FOLLOWED_HOSTS);
