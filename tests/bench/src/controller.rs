@@ -48,6 +48,7 @@ struct Shown {
     ledger_time: Samples,
     peak: Samples,
     steady: Samples,
+    own: Samples,
     page_bytes: Samples,
     page_time: Samples,
     idle: Samples,
@@ -75,6 +76,7 @@ fn serving(folder: &Path, count: usize, shown: &mut Shown) -> Result<()> {
     let memory = controller.memory()?;
     shown.peak.push(memory.peak as f64 / MIB);
     shown.steady.push(memory.now as f64 / MIB);
+    shown.own.push(memory.own as f64 / MIB);
     for _ in 0..5 {
         let began = Instant::now();
         let page = controller.get("/metrics")?;
@@ -86,10 +88,12 @@ fn serving(folder: &Path, count: usize, shown: &mut Shown) -> Result<()> {
     let used = controller.cpu()?.saturating_sub(before);
     shown.idle.push(used.as_secs_f64() * 1000.0 / began.elapsed().as_secs_f64());
     let before = controller.cpu()?;
-    let published = controller.metric("certdrift_ledger_publishes", "written")?;
+    let published = controller.get("/ledger/bench")?.body;
     Ca::new("certdrift bench")?.issue(&wish(&["h7.example.com"]))?.write(folder, "h7.example.com")?;
     until("the change to be published", PATIENCE, || {
-        Ok((controller.metric("certdrift_ledger_publishes", "written")? > published).then_some(()))
+        // Its index: a page of metrics looks at every host, which must not be taken for the renewal's work.
+        std::thread::park_timeout(Duration::from_millis(50));
+        Ok((controller.get("/ledger/bench")?.body != published).then_some(()))
     })?;
     quiet(&controller)?;
     shown.change.push(controller.cpu()?.saturating_sub(before).as_secs_f64() * 1000.0);
@@ -151,7 +155,7 @@ pub(crate) fn section() -> Result<Section> {
         title: "The controller",
         how: format!(
             "`certdrift run`, {MANY} certificates (ECDSA, with one issuer and key) in one directory, one gateway, one endpoint: an nginx that serves each \
-             host what is stored. Memory is the resident set (`VmHWM`, `VmRSS`), CPU what the kernel accounts to its threads. \
+             host what is stored. Memory is the resident set (`VmHWM`, `VmRSS`, `RssAnon`), CPU what the kernel accounts to its threads. \
              Then {ENDPOINTS} endpoints, addresses of 127/8, with {ENDPOINT_HOSTS} hosts each. The targets are those for 10,000 Secrets of Kubernetes; \
              the peers measured there (design): Reloader 199 MiB, 4.7 s of CPU; x509-certificate-exporter 244 MiB, 7 s, `/metrics` of 34.9 MB."
         ),
@@ -161,6 +165,7 @@ pub(crate) fn section() -> Result<Section> {
             row("peak memory until then", "MiB", &many.ledger_peak),
             row("peak memory, every host seen on the wire", "MiB", &many.peak).target(Target::AtMost(20.0)),
             row("steady memory", "MiB", &many.steady).target(Target::AtMost(16.0)),
+            row("of it its own, without the pages of the binary itself", "MiB", &many.own),
             row("steady memory, 1,000 certificates", "MiB", &few.steady),
             row(
                 "steady memory for each further certificate and its sight",

@@ -68,9 +68,11 @@ pub(crate) struct Memory {
     pub(crate) now: u64,
     /// The most there ever was, bytes.
     pub(crate) peak: u64,
+    /// Of `now`, what it holds by itself and no file does: the rest is the binary, which the system may drop and read again.
+    pub(crate) own: u64,
 }
 
-/// Its resident set (`VmRSS`, `VmHWM`).
+/// Its resident set (`VmRSS`, `VmHWM`, `RssAnon`).
 pub(crate) fn memory(pid: u32) -> Result<Memory> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).context("the process has ended")?;
     resident(&status).context("/proc/PID/status")
@@ -82,7 +84,7 @@ fn resident(status: &str) -> Option<Memory> {
         let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
         Some(kibibytes * 1024)
     };
-    Some(Memory { now: field("VmRSS:")?, peak: field("VmHWM:")? })
+    Some(Memory { now: field("VmRSS:")?, peak: field("VmHWM:")?, own: field("RssAnon:")? })
 }
 
 /// Asks `look` until it gives something, or the deadline passes.
@@ -112,8 +114,8 @@ mod tests {
         assert_eq!(schedstat("123456789 5 6\n"), Some(123_456_789));
         let stat = "7 (a) b) S 1 7 7 0 -1 4194560 1 2 3 4 10 20 30 40 20 0 1 0 5 6 7";
         assert_eq!(children_ticks(stat), Some(70));
-        let status = "Name:\tx\nVmHWM:\t   20480 kB\nVmRSS:\t   10240 kB\n";
-        assert_eq!(resident(status), Some(Memory { now: 10 << 20, peak: 20 << 20 }));
+        let status = "Name:\tx\nVmHWM:\t   20480 kB\nVmRSS:\t   10240 kB\nRssAnon:\t    4096 kB\n";
+        assert_eq!(resident(status), Some(Memory { now: 10 << 20, peak: 20 << 20, own: 4 << 20 }));
     }
 
     #[test]
