@@ -118,7 +118,7 @@ fn pods_are_looked_at_as_soon_as_they_come_and_forgotten_when_they_go() {
         store(&cluster, n, &old);
         cluster.apply(&ingress(n, HOST, "s")).unwrap();
         let gateway = format!(
-            "- name: kong\n  kubernetes: {{namespace: {n}, bindings: {{kong_ingress: {{namespaces: [{n}]}}}}, pods: {{labels: {{app: kong}}}}}}\n  publish: {{grace: 1s}}\n"
+            "- name: kong\n  kubernetes: {{namespace: {n}, bindings: {{kong_ingress: {{namespaces: [{n}]}}}}, pods: {{labels: {{app: kong}}}}}}\n  publish: {{grace: 1s}}\n  policy: {{grace: 1s}}\n"
         );
         let controller = Controller::start_with(&sections(&cluster, n, ""), &gateway).unwrap();
         wait::until("nobody to be told", PATIENCE, || match controller.log() {
@@ -131,6 +131,12 @@ fn pods_are_looked_at_as_soon_as_they_come_and_forgotten_when_they_go() {
         until_seen(&controller, &[(a.endpoint(), "drift")]);
         let b = Pod::start(&cluster, n, "b", &new);
         until_seen(&controller, &[(a.endpoint(), "drift"), (b.endpoint(), "match")]);
+        wait::until("an Event on the pod that drifts", PATIENCE, || {
+            let events =
+                cluster.kubectl(&["get", "events", "-n", n, "-o", "wide"]).map_err(|e| e.to_string())?;
+            let told = events.contains("CD-401") && events.contains("pod/a") && !events.contains("pod/b");
+            if told { Ok(()) } else { Err(format!("{events}\n{}", controller.log())) }
+        });
         drop(a);
         until_seen(&controller, &[(b.endpoint(), "match")]);
         let (_, state) = controller.status().unwrap();

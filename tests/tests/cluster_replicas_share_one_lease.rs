@@ -81,3 +81,31 @@ fn one_replica_writes_all_serve_and_another_takes_over_from_a_dead_or_a_leaving_
         assert_eq!(revisions[2], revisions[3], "a replica that comes changes nothing");
     });
 }
+
+#[test]
+fn a_restart_without_drift_is_ready_before_it_leads_and_writes_nothing_but_the_lease() {
+    inside(|cluster| {
+        let namespace = cluster.namespace("restarts").unwrap();
+        let n = namespace.name();
+        let leaf = renew(&cluster, n);
+        cluster.apply(&ingress(n, "x.example", "s")).unwrap();
+        let mut a = start(n, &sections(&cluster, n, ""));
+        let revision = until_all_serve(&cluster, n, &[&a], leaf);
+        let mark = cluster.audit_mark().unwrap();
+        for _ in 0..5 {
+            a.kill();
+            a.run().unwrap();
+            assert_eq!(until_all_serve(&cluster, n, &[&a], leaf), revision);
+            assert_eq!(a.get("/readyz").unwrap().status, 200, "{}", a.log());
+            assert!(!leads(&a), "the one before holds the Lease still");
+        }
+        until_leads(&a);
+        let asked = cluster.audit_since(mark).unwrap();
+        let ours = asked.iter().filter(|r| r.object.namespace == n && r.object.name != "kube-root-ca.crt");
+        let writes: Vec<_> = ours
+            .filter(|r| ["configmaps", "events", "pods"].contains(&r.object.resource.as_str()))
+            .filter(|r| !["get", "list", "watch"].contains(&r.verb.as_str()))
+            .collect();
+        assert!(writes.is_empty(), "{writes:#?}");
+    });
+}

@@ -2,14 +2,18 @@
 use super::origin::Origin;
 use super::{Effect, Gateway};
 use crate::config::Endpoint;
-use crate::converge::{Event, Millis};
+use crate::converge::{Event, Millis, Status};
 use std::collections::BTreeSet;
 
 /// What begins the key of a finding about pods.
 const PODS: &str = "pods: ";
 
+/// Milliseconds for which a pod that is not ready counts as starting: it may have no configuration yet, and what it
+/// serves then is nothing to be healed. One that never becomes ready is looked at like any other after that.
+const STARTS_WITHIN: i64 = 120_000;
+
 /// One place where it serves.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Place {
     /// As configured, or as its pod says.
     pub endpoint: Endpoint,
@@ -17,6 +21,22 @@ pub struct Place {
     pub uid: Box<str>,
     /// When the kubelet took it.
     pub started: Option<Millis>,
+    /// It takes connections, by its own word.
+    pub ready: bool,
+}
+
+/// Whether it is the same, ready or not.
+impl PartialEq for Place {
+    fn eq(&self, other: &Self) -> bool {
+        self.endpoint == other.endpoint && self.uid == other.uid
+    }
+}
+
+impl Place {
+    /// Whether it may have no configuration yet.
+    pub(super) fn is_starting(&self, now: Millis) -> bool {
+        !self.ready && self.started.is_some_and(|at| now.since(at) < STARTS_WITHIN)
+    }
 }
 
 impl Gateway {
@@ -34,6 +54,7 @@ impl Gateway {
             endpoint: pod.endpoint,
             uid: pod.uid,
             started: pod.started,
+            ready: pod.ready,
         });
         self.serves_at(places.collect(), now)
     }
@@ -45,10 +66,13 @@ impl Gateway {
             endpoint: endpoint.clone(),
             uid: Box::default(),
             started: None,
+            ready: true,
         });
         let places: Vec<Place> = configured.chain(pods).collect();
+        let mut effects = self.became_ready(&places, now);
         if places == self.places && !places.is_empty() {
-            return Vec::new();
+            self.places = places;
+            return effects;
         }
         let before = std::mem::replace(&mut self.places, places);
         let stays = |name: &str| {
@@ -63,7 +87,6 @@ impl Gateway {
         let known = machine.into_iter().flat_map(|m| m.endpoints.keys().cloned());
         let known: BTreeSet<String> = known.chain(before.iter().map(|p| p.endpoint.name.clone())).collect();
         let gone: Vec<String> = known.into_iter().filter(|name| !stays(name)).collect();
-        let mut effects = Vec::new();
         for endpoint in gone {
             self.answers.remove(&endpoint);
             self.workers.remove(&endpoint);
@@ -85,6 +108,33 @@ impl Gateway {
             }
         }
         effects.push(Effect::Watch(self.places.clone()));
+        effects
+    }
+
+    /// Pods that answer and are ready now are up.
+    fn became_ready(&mut self, places: &[Place], now: Millis) -> Vec<Effect> {
+        let was_not = |new: &&Place| self.places.iter().any(|old| old == *new && !old.ready);
+        let ready: Vec<Place> = places.iter().filter(|new| new.ready).filter(was_not).cloned().collect();
+        self.are_up(ready, now)
+    }
+
+    /// Pods that answer and do not become ready have had their time to start.
+    pub(super) fn tend_pods(&mut self, now: Millis) -> Vec<Effect> {
+        let late = |p: &&Place| !p.ready && !p.is_starting(now);
+        let late: Vec<Place> = self.places.iter().filter(late).cloned().collect();
+        self.are_up(late, now)
+    }
+
+    fn are_up(&mut self, places: Vec<Place>, now: Millis) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for Place { endpoint, started, .. } in places {
+            let known = self.machine.as_ref().and_then(|m| m.endpoints.get(&endpoint.name));
+            if known.is_some_and(|known| known.status == Status::Starting) {
+                let workers = self.workers(&endpoint.name);
+                let up = Event::EndpointUp { endpoint: endpoint.name, edge: endpoint.edge, workers, started };
+                effects.extend(self.event(up, now));
+            }
+        }
         effects
     }
 

@@ -250,6 +250,7 @@ impl Gateway {
             effects.extend(self.publish(now));
         }
         effects.extend(self.tend_lead(now));
+        effects.extend(self.tend_pods(now));
         effects.extend(self.issuance(now));
         if now.since(self.noted) >= 2_000 {
             self.noted = now;

@@ -1,7 +1,7 @@
 use super::*;
 use crate::config::Overrides;
 use crate::config::load::parse;
-use crate::converge::{Observed, Sight};
+use crate::converge::{Observed, Sight, Status};
 use crate::observe::watch::Seen;
 use certdrift_contract::{DriftClass, Evidence};
 
@@ -129,7 +129,7 @@ fn many_hosts_that_one_remedy_mends_are_one_write() {
 /// A pod as an endpoint.
 fn pod(name: &str, uid: &str, address: &str) -> Place {
     let endpoint = serde_json::from_value(serde_json::json!({"name": name, "address": address})).unwrap();
-    Place { endpoint, uid: uid.into(), started: None }
+    Place { endpoint, uid: uid.into(), started: None, ready: true }
 }
 
 impl Run {
@@ -209,4 +209,25 @@ fn who_does_not_lead_heals_nothing_and_who_takes_over_lets_a_remedy_under_way_ha
     run.gateway.lead(false, false, run.now);
     run.gateway.lead(true, false, run.now);
     assert_eq!(run.gateway.waits, None);
+}
+
+#[test]
+fn a_pod_that_is_not_ready_yet_is_starting_for_two_minutes_at_most() {
+    let mut run = Run::new();
+    let status = |run: &Run| run.gateway.machine().unwrap().endpoints["kong/a"].status;
+    let unready = Place { ready: false, started: Some(run.now), ..pod("kong/a", "1", "10.1.0.7:8443") };
+    let up = || Seen::Up { endpoint: "kong/a".into(), edge: false, workers: None, started: None };
+    run.pods(vec![unready.clone()]);
+    run.gateway.told(up(), run.now);
+    assert_eq!(status(&run), Status::Starting);
+    let (gone, watched) = run.pods(vec![Place { ready: true, ..unready.clone() }]);
+    assert!(gone.is_empty() && watched.is_empty(), "it is the same pod");
+    assert_eq!(status(&run), Status::Up);
+    run.pods(vec![unready]);
+    run.gateway.told(up(), run.now);
+    run.tick();
+    assert_eq!(status(&run), Status::Starting);
+    run.now.0 += 121_000;
+    run.tick();
+    assert_eq!(status(&run), Status::Up);
 }

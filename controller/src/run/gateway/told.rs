@@ -11,7 +11,7 @@ impl Gateway {
     pub fn told(&mut self, seen: Seen, now: Millis) -> Vec<Effect> {
         // What a pod's watcher saw last may be heard of after the pod.
         let Some(place) = self.place(seen.endpoint()) else { return Vec::new() };
-        let pod_started = place.started;
+        let (pod_started, starting) = (place.started, place.is_starting(now));
         match seen {
             Seen::Judged(judged) => self.judged(&judged, now),
             Seen::Up { endpoint, edge, workers, started } => {
@@ -27,7 +27,12 @@ impl Gateway {
                     None => self.workers.remove(&endpoint),
                 };
                 let started = started.map(Millis::from).or(pod_started);
-                self.event(Event::EndpointUp { endpoint, edge, workers, started }, now)
+                let starts = Event::EndpointStarting { endpoint: endpoint.clone() };
+                let mut effects = self.event(Event::EndpointUp { endpoint, edge, workers, started }, now);
+                if starting {
+                    effects.extend(self.event(starts, now));
+                }
+                effects
             }
             Seen::Unreachable { endpoint, why } => {
                 tracing::warn!(gateway = self.config.name, endpoint, why, "nobody answers at the endpoint");
