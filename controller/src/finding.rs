@@ -150,6 +150,8 @@ pub const CATALOGUE: &[&Kind] = &[
     &observe::CHECK_USAGE,
     &observe::UNPROVEN,
     &observe::SOURCE_UNREADABLE,
+    &crate::loaded::findings::EMPTY,
+    &crate::loaded::findings::BEHIND,
     &observe::NO_PODS,
     &observe::POD_WITHOUT_PORT,
     &crate::converge::findings::DRIFT_OBSERVED,

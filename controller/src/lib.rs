@@ -23,6 +23,7 @@ pub mod few;
 pub mod finding;
 pub mod issuance;
 pub mod lead;
+pub mod loaded;
 pub mod log;
 pub mod metrics;
 pub mod observe;

@@ -12,7 +12,6 @@ use certdrift_contract::names::TOKEN_HEADER;
 use certdrift_contract::report::Report;
 use certdrift_contract::tap::TapReport;
 use hyper::Method;
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -73,8 +72,8 @@ pub struct Polled {
     pub tap: Option<Result<TapReport, String>>,
     /// What one worker's filter knows.
     pub report: Option<Result<Report, String>>,
-    /// Worker pids by Kong's status.
-    pub status: Option<Result<BTreeSet<String>, String>>,
+    /// Kong's status.
+    pub status: Option<Result<workers::KongSays, String>>,
 }
 
 impl Endpoint {
@@ -203,7 +202,7 @@ impl Endpoint {
             polled.report = Some(self.get(url, timeout).await.and_then(|body| report::read(&body)));
         }
         if let Some(url) = &self.status {
-            polled.status = Some(self.get(url, timeout).await.and_then(|body| workers::kong_workers(&body)));
+            polled.status = Some(self.get(url, timeout).await.and_then(|body| workers::kong_status(&body)));
         }
         polled
     }

@@ -131,10 +131,20 @@ pub fn missed(workers: u32, connections: u32) -> f64 {
     (1.0 - seen.last().copied().unwrap_or(0.0)).clamp(0.0, 1.0)
 }
 
-/// What Kong's `/status` says of its workers.
+/// What Kong's `/status` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KongSays {
+    /// Process ids of its workers.
+    pub workers: BTreeSet<String>,
+    /// Hash of the configuration it runs by; zeros while it has none. Kong with a database tells none.
+    pub configuration: Option<Box<str>>,
+}
+
 #[derive(Debug, Deserialize)]
 struct KongStatus {
     memory: KongMemory,
+    #[serde(default)]
+    configuration_hash: Option<Box<str>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -147,14 +157,18 @@ struct KongWorker {
     pid: u64,
 }
 
-/// The worker pids in the body of Kong's `/status`.
+/// Reads the body of Kong's `/status`.
 ///
 /// # Errors
 /// In words, when it is no such body.
-pub fn kong_workers(body: &[u8]) -> Result<BTreeSet<String>, String> {
+pub fn kong_status(body: &[u8]) -> Result<KongSays, String> {
     let status: KongStatus =
         serde_json::from_slice(body).map_err(|e| format!("not an answer of Kong's /status: {e}"))?;
-    Ok(status.memory.workers_lua_vms.iter().map(|w| w.pid.to_string()).collect())
+    let hex = |hash: &str| (1..=128).contains(&hash.len()) && hash.bytes().all(|b| b.is_ascii_hexdigit());
+    Ok(KongSays {
+        workers: status.memory.workers_lua_vms.iter().map(|w| w.pid.to_string()).collect(),
+        configuration: status.configuration_hash.filter(|hash| hex(hash)),
+    })
 }
 
 #[cfg(test)]
@@ -211,10 +225,16 @@ mod tests {
     }
 
     #[test]
-    fn kong_tells_its_workers() {
+    fn kong_tells_its_workers_and_its_configuration() {
         let body = br#"{"memory": {"workers_lua_vms": [{"http_allocated_gc": "0.02 MiB", "pid": 18477}, {"pid": 18478}]}, "server": {}}"#;
-        assert_eq!(kong_workers(body), Ok(pids(&["18477", "18478"])));
-        assert!(kong_workers(b"{}").is_err());
-        assert!(kong_workers(b"<html>").is_err());
+        let workers = pids(&["18477", "18478"]);
+        assert_eq!(kong_status(body), Ok(KongSays { workers: workers.clone(), configuration: None }));
+        let body = br#"{"configuration_hash": "952f087fa89f5256128b5e8bb05f0c61", "memory": {"workers_lua_vms": [{"pid": 18477}, {"pid": 18478}]}}"#;
+        let configuration = Some("952f087fa89f5256128b5e8bb05f0c61".into());
+        assert_eq!(kong_status(body), Ok(KongSays { workers, configuration }));
+        let odd = br#"{"configuration_hash": "<b>", "memory": {"workers_lua_vms": []}}"#;
+        assert_eq!(kong_status(odd).unwrap().configuration, None);
+        assert!(kong_status(b"{}").is_err());
+        assert!(kong_status(b"<html>").is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Every natural renewal, timed hop by hop: file changed → published → proven on the wire. Pure.
+//! Every natural renewal, timed hop by hop: stored → published → loaded, where gateways tell → proven on the wire. Pure.
 use crate::converge::Millis;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -14,6 +14,10 @@ struct UnderWay {
     published: Millis,
     /// Endpoint and host, where it has not been proven yet.
     missing: BTreeSet<(String, String)>,
+    /// Endpoints that have not loaded another configuration yet.
+    loading: BTreeSet<String>,
+    /// When the last of them did.
+    loaded: Option<Millis>,
 }
 
 /// A renewal that has ended: what each hop took.
@@ -25,6 +29,9 @@ pub struct Ended {
     pub stored: Millis,
     /// When the ledger that lists it was published.
     pub published: Millis,
+    /// When the last endpoint loaded another configuration, where all of them tell (Kong's status).
+    #[serde(default)]
+    pub loaded: Option<Millis>,
     /// When every endpoint was proven to serve it.
     pub served: Millis,
 }
@@ -48,7 +55,22 @@ impl Renewals {
         if where_.is_empty() || (self.under_way.len() >= MOST && !self.under_way.contains_key(source)) {
             return;
         }
-        self.under_way.insert(source.to_owned(), UnderWay { stored, published, missing: where_ });
+        let loading = where_.iter().map(|(endpoint, _)| endpoint.clone()).collect();
+        let renewal = UnderWay { stored, published, missing: where_, loading, loaded: None };
+        self.under_way.insert(source.to_owned(), renewal);
+    }
+
+    /// This endpoint runs by another configuration now. Gives the seconds since what was stored changed, of renewals that
+    /// all endpoints have loaded with it. That they serve it is another question.
+    pub fn loaded(&mut self, endpoint: &str, now: Millis) -> Vec<f64> {
+        let mut all = Vec::new();
+        for renewal in self.under_way.values_mut() {
+            if renewal.loading.remove(endpoint) && renewal.loading.is_empty() {
+                renewal.loaded = Some(now);
+                all.push(super::gateway::seconds_between(renewal.stored, now));
+            }
+        }
+        all
     }
 
     /// Proven at this endpoint for this host. Gives the renewals that ended with it.
@@ -59,8 +81,8 @@ impl Renewals {
             if !renewal.missing.remove(&key) || !renewal.missing.is_empty() {
                 return true;
             }
-            let UnderWay { stored, published, .. } = *renewal;
-            ended.push(Ended { source: source.clone(), stored, published, served: now });
+            let UnderWay { stored, published, loaded, .. } = *renewal;
+            ended.push(Ended { source: source.clone(), stored, published, loaded, served: now });
             false
         });
         for one in &ended {
@@ -74,6 +96,7 @@ impl Renewals {
     pub fn keep(&mut self, source: impl Fn(&str) -> bool, place: impl Fn(&str, &str) -> bool) {
         self.under_way.retain(|name, renewal| {
             renewal.missing.retain(|(endpoint, host)| place(endpoint, host));
+            renewal.loading.retain(|endpoint| renewal.missing.iter().any(|(missing, _)| missing == endpoint));
             source(name) && !renewal.missing.is_empty()
         });
     }
@@ -104,11 +127,22 @@ mod tests {
         assert!(renewals.proven("x", "a", Millis(3)).is_empty());
         assert!(renewals.proven("x", "a", Millis(4)).is_empty());
         let ended = renewals.proven("y", "a", Millis(5));
-        let all =
-            Ended { source: "file:a".into(), stored: Millis(1), published: Millis(2), served: Millis(5) };
+        let (stored, published, served) = (Millis(1), Millis(2), Millis(5));
+        let all = Ended { source: "file:a".into(), stored, published, loaded: None, served };
         assert_eq!(ended, std::slice::from_ref(&all));
         assert_eq!(renewals.ended().collect::<Vec<_>>(), [&all]);
         assert!(renewals.proven("y", "a", Millis(6)).is_empty());
+    }
+
+    #[test]
+    fn a_renewal_is_loaded_when_every_endpoint_runs_by_another_configuration() {
+        let mut renewals = Renewals::default();
+        renewals.begin("file:a", Millis(1_000), Millis(1_100), places(&[("x", "a"), ("y", "a")]));
+        assert_eq!(renewals.loaded("x", Millis(3_000)), [0.0; 0]);
+        assert_eq!(renewals.loaded("x", Millis(3_500)), [0.0; 0], "that one is another change");
+        assert_eq!(renewals.loaded("y", Millis(4_000)), [3.0]);
+        renewals.proven("x", "a", Millis(5_000));
+        assert_eq!(renewals.proven("y", "a", Millis(6_000))[0].loaded, Some(Millis(4_000)));
     }
 
     #[test]

@@ -178,6 +178,7 @@ pub(super) fn state(gateway: &Gateway, now: UnixTime) -> state::Gateway {
                     answers: answers.map(|(answers, _)| *answers),
                     why: answers.map(|(_, why)| why.clone()).unwrap_or_default(),
                     workers: gateway.workers(&endpoint.name),
+                    loaded: gateway.loaded.of(&endpoint.name, now.into()),
                 }
             })
             .collect(),

@@ -2,6 +2,7 @@
 use super::renewals::Ended;
 use crate::converge::{Mode, Record};
 use crate::finding::Finding;
+use crate::loaded::configuration::Loaded;
 use certdrift_contract::UnixTime;
 use serde::{Deserialize, Serialize};
 
@@ -74,6 +75,9 @@ pub struct Endpoint {
     pub why: String,
     /// Worker processes, where known.
     pub workers: Option<u32>,
+    /// What it runs by, where Kong's status tells.
+    #[serde(default)]
+    pub loaded: Option<Loaded>,
 }
 
 /// One host.

@@ -9,7 +9,15 @@ const NOW: UnixTime = UnixTime::from_seconds(1_795_478_400);
 
 fn endpoint(name: &str, answers: Option<bool>) -> Endpoint {
     let why = if answers == Some(false) { "connection refused".to_owned() } else { String::new() };
-    Endpoint { name: name.into(), address: "127.0.0.1:8443".into(), edge: false, answers, why, workers: None }
+    Endpoint {
+        name: name.into(),
+        address: "127.0.0.1:8443".into(),
+        edge: false,
+        answers,
+        why,
+        workers: None,
+        loaded: None,
+    }
 }
 
 fn seen(endpoint: &str, verdict: &str, class: Option<&str>) -> Seen {

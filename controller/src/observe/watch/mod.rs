@@ -79,6 +79,13 @@ pub enum Seen {
         /// Revision of the ledger it is proven against.
         revision: u64,
     },
+    /// It runs by another configuration than before; or it was asked for the first time.
+    Configuration {
+        /// Name of the endpoint.
+        endpoint: String,
+        /// By Kong's status.
+        hash: Box<str>,
+    },
     /// Tap, report or status cannot be read, or can be again (`None`).
     Source {
         /// Name of the endpoint.
@@ -99,6 +106,7 @@ impl Seen {
             Self::Up { endpoint, .. }
             | Self::Unreachable { endpoint, .. }
             | Self::Proven { endpoint, .. }
+            | Self::Configuration { endpoint, .. }
             | Self::Source { endpoint, .. } => endpoint,
         }
     }
@@ -162,6 +170,7 @@ struct Watcher {
     /// Of hosts that are open.
     coverage: BTreeMap<Arc<str>, Coverage>,
     total: Option<u32>,
+    configuration: Option<Box<str>>,
     up: Option<bool>,
     oldest: Option<UnixTime>,
     failures: u32,
@@ -178,6 +187,7 @@ impl Watcher {
         let sweep = u64::try_from(settings.sweep.as_millis()).unwrap_or(u64::MAX);
         Self {
             total: endpoint.workers,
+            configuration: None,
             endpoint: Arc::new(endpoint),
             plan: Plan::new(sweep),
             pace: Pace::new(settings.per_second),

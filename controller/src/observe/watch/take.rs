@@ -193,8 +193,15 @@ impl Watcher {
             None => {}
         }
         match polled.status {
-            Some(Ok(live)) => {
+            Some(Ok(says)) => {
                 self.source("status", None).await;
+                if let Some(hash) =
+                    says.configuration.filter(|hash| self.configuration.as_ref() != Some(hash))
+                {
+                    self.configuration = Some(hash.clone());
+                    self.tell(Seen::Configuration { endpoint: self.endpoint.name.clone(), hash }).await;
+                }
+                let live = says.workers;
                 let total = u32::try_from(live.len()).unwrap_or(u32::MAX);
                 self.total = Some(total);
                 for coverage in self.coverage.values_mut() {

@@ -90,6 +90,7 @@ impl Gateway {
         for endpoint in gone {
             self.answers.remove(&endpoint);
             self.workers.remove(&endpoint);
+            self.loaded.keep(|name| name != endpoint);
             let of_it = format!(" of {endpoint}");
             self.own.retain(|key, _| !key.ends_with(&of_it));
             self.sights.keep(|name| name != endpoint);
@@ -123,6 +124,18 @@ impl Gateway {
         let late = |p: &&Place| !p.ready && !p.is_starting(now);
         let late: Vec<Place> = self.places.iter().filter(late).cloned().collect();
         self.are_up(late, now)
+    }
+
+    /// What is wrong with what endpoints run by.
+    pub(super) fn tend_loaded(&mut self, now: Millis) {
+        let names: Vec<String> = self.places.iter().map(|p| p.endpoint.name.clone()).collect();
+        for name in names {
+            let key = format!("configuration of {name}");
+            match self.loaded.finding(&name, now) {
+                Some(finding) => self.hold(&key, finding),
+                None => drop(self.own.remove(&key)),
+            }
+        }
     }
 
     fn are_up(&mut self, places: Vec<Place>, now: Millis) -> Vec<Effect> {

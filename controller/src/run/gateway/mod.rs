@@ -29,6 +29,7 @@ use crate::cluster::ObjectName;
 use crate::config;
 use crate::converge::{Acknowledgement, Event, Intent, Millis, Record, State};
 use crate::finding::{Finding, Severity};
+use crate::loaded::configuration::Configurations;
 use crate::observe::expectations::{Expectations, Families, families};
 use crate::publish::build::Policy as Build;
 use crate::publish::config_map::map;
@@ -95,6 +96,7 @@ pub struct Gateway {
     expectations: Option<Arc<Expectations>>,
     families: Families,
     workers: BTreeMap<String, u32>,
+    pub(super) loaded: Configurations,
     told: BTreeSet<(String, String, String)>,
     hub: Arc<Hub>,
     tended: Millis,
@@ -191,6 +193,7 @@ impl Gateway {
             expectations: None,
             families: Arc::from([]),
             workers: BTreeMap::new(),
+            loaded: Configurations::default(),
             places: Vec::new(),
             told: BTreeSet::new(),
             hub,
@@ -251,6 +254,7 @@ impl Gateway {
         }
         effects.extend(self.tend_lead(now));
         effects.extend(self.tend_pods(now));
+        self.tend_loaded(now);
         effects.extend(self.issuance(now));
         if now.since(self.noted) >= 2_000 {
             self.noted = now;
@@ -276,7 +280,7 @@ pub(super) fn config_maps(config: &config::Gateway) -> Option<map::Place> {
     map::Place::new(&config.kubernetes.as_ref()?.namespace, &config.name)
 }
 
-fn seconds_between(from: Millis, to: Millis) -> f64 {
+pub(super) fn seconds_between(from: Millis, to: Millis) -> f64 {
     #[allow(clippy::cast_precision_loss, reason = "milliseconds of a renewal")]
     let millis = to.since(from).max(0) as f64;
     millis / 1000.0

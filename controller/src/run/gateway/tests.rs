@@ -15,10 +15,16 @@ struct Run {
 
 impl Run {
     fn new() -> Self {
+        Self::beside("")
+    }
+
+    /// With more endpoints than `a`.
+    fn beside(others: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let text = format!(
-            "state_dir: {0}\ngateways:\n- name: nginx\n  sources: [{{directory: {0}/none}}]\n  endpoints: [{{name: a, address: \"127.0.0.1:9\", workers: 1}}]\n  policy: {{mode: heal, grace: 1s, settle: 1s, proofs: 1, remedies: [{{name: reload, command: {{argv: [\"true\"]}}}}]}}\n",
-            folder.path().display()
+            "state_dir: {0}\ngateways:\n- name: nginx\n  sources: [{{directory: {0}/none}}]\n  endpoints: [{{name: a, address: \"127.0.0.1:9\", workers: 1}}{1}]\n  policy: {{mode: heal, grace: 1s, settle: 1s, proofs: 1, remedies: [{{name: reload, command: {{argv: [\"true\"]}}}}]}}\n",
+            folder.path().display(),
+            others
         );
         let config = parse(&text, "it", &Overrides::default()).unwrap();
         let now = Millis(1_795_478_400_000);
@@ -109,6 +115,32 @@ fn a_remedy_whose_intent_cannot_be_written_is_not_started_and_the_state_is_writt
     run.tick();
     assert_eq!(run.on_disk(), (None, HOSTS));
     assert!(!run.gateway.findings().iter().any(|f| f.code == "CD-408"));
+}
+
+#[test]
+fn an_endpoint_that_misses_a_push_is_told_until_it_has_it() {
+    let mut run = Run::beside(", {name: b, address: \"127.0.0.1:10\"}");
+    let runs_by = |run: &mut Run, endpoint: &str, hash: &str| {
+        let seen = Seen::Configuration { endpoint: endpoint.into(), hash: hash.into() };
+        run.gateway.told(seen, run.now);
+    };
+    let told = |run: &Run| -> Vec<String> {
+        let behind = run.gateway.findings().into_iter().filter(|f| f.code == "CD-321");
+        behind.map(|f| f.object).collect()
+    };
+    for (endpoint, hash) in [("a", "1a"), ("b", "1b")] {
+        runs_by(&mut run, endpoint, hash);
+    }
+    run.now.0 += 60_000;
+    runs_by(&mut run, "a", "2a");
+    run.tick();
+    assert!(told(&run).is_empty(), "it may come yet");
+    run.now.0 += 15_000;
+    run.tick();
+    assert_eq!(told(&run), ["b"]);
+    runs_by(&mut run, "b", "2b");
+    run.tick();
+    assert!(told(&run).is_empty());
 }
 
 #[test]

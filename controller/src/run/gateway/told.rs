@@ -49,6 +49,14 @@ impl Gateway {
                 }
                 Vec::new()
             }
+            Seen::Configuration { endpoint, hash } => {
+                if self.loaded.saw(&endpoint, &hash, now) {
+                    for took in self.renewals.loaded(&endpoint, now) {
+                        self.hub.store().observe(&metric::HOP, &[&self.config.name, "loaded"], took);
+                    }
+                }
+                Vec::new()
+            }
             Seen::Source { endpoint, what, finding } => {
                 let key = format!("{what} of {endpoint}");
                 match finding {
