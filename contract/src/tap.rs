@@ -93,11 +93,12 @@ impl<'a> Connection<'a> {
         let rest = text.strip_prefix(b"v1 ").ok_or(TapError::Version)?;
         let (kind, rest) = field(rest)?;
         let (began, rest) = field(rest)?;
-        // A fingerprint has 64 digits: the end of the field is where it should be, or it is looked for.
-        let (fingerprint, sni) = match rest.split_at_checked(64) {
-            Some((text, [b' ', after @ ..])) if !text.contains(&b' ') => (text, after),
-            _ => field(rest)?,
-        };
+        // A fingerprint has 64 digits: its field ends where it should, or it is none and the end is looked for.
+        let (print, text, sni) =
+            match rest.split_at_checked(64).map(|(text, rest)| (Fingerprint::parse(text), rest)) {
+                Some((Ok(print), [b' ', sni @ ..])) => (Some(print), &[][..], sni),
+                _ => field(rest).map(|(text, sni)| (None, text, sni))?,
+            };
         let kind = match kind {
             b"full" => Kind::Full,
             b"placeholder" => Kind::Placeholder,
@@ -113,11 +114,9 @@ impl<'a> Connection<'a> {
         let began = began
             .iter()
             .fold(0i64, |n, digit| n.wrapping_mul(10).wrapping_add(i64::from(digit.wrapping_sub(b'0'))));
-        let fingerprint = match (kind, fingerprint) {
-            (Kind::Full | Kind::Placeholder, text) => {
-                Some(Fingerprint::parse(text).map_err(|_| TapError::Fingerprint)?)
-            }
-            (_, b"-") => None,
+        let fingerprint = match (kind, print, text) {
+            (Kind::Full | Kind::Placeholder, Some(_), _) => print,
+            (Kind::Resumed | Kind::Plain | Kind::Unknown, None, b"-") => None,
             _ => return Err(TapError::Fingerprint),
         };
         if sni.len() > 255 {
