@@ -69,10 +69,10 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Takes up what the ledger of before says of who has which host.
+    /// Takes up what the ledger of before says of who has which host, where the rules ask for that.
     #[must_use]
-    pub fn of(ledger: Option<&Ledger>) -> Self {
-        let entries = match ledger.map(|l| &l.content) {
+    pub fn of(ledger: Option<&Ledger>, rules: &Rules) -> Self {
+        let entries = match ledger.filter(|_| rules.own.is_some()).map(|l| &l.content) {
             Some(Content::Entries(entries)) => entries.as_slice(),
             _ => &[],
         };
@@ -90,7 +90,7 @@ pub struct Assembled {
     pub inventory: Inventory,
     /// Hosts whose TLS the gateway does not end.
     pub passthrough: BTreeSet<HostPattern>,
-    /// The Secrets that are bound, or would be if they were there.
+    /// The Secrets that are bound, or would be if they were there; empty where cert-manager issues none of them.
     pub secrets: BTreeSet<ObjectName>,
 }
 
@@ -147,18 +147,24 @@ pub fn assemble(cluster: &Cluster<'_>, rules: &Rules, memory: &mut Memory, now: 
         }
         Secrets::Keyless => memory.requests.feed(&bound, &cluster.issued, cluster.complete, now),
     };
-    out.binding = join(&settled, rules.default.as_ref(), &out.inventory, &cluster.issued.incoming(now));
+    // Only what speaks for itself asks who has a host already.
+    if cluster.complete && rules.own.is_some() {
+        let holds = settled.hosts.iter().map(|(host, won)| (host.clone(), source(&won.secrets)));
+        memory.holds = holds.collect();
+    }
+    out.binding = join(settled, rules.default.as_ref(), &out.inventory, &cluster.issued.incoming(now));
     if cluster.complete {
         out.binding.findings.extend(findings);
-        memory.holds = settled.hosts.into_iter().map(|(host, won)| (host, source(&won.secrets))).collect();
     } else {
         // Not all was seen: who seems to win or to be missing may not.
         out.binding.findings.clear();
     }
     out.binding.findings.sort_by(|a, b| (&a.object, &a.code, &a.why).cmp(&(&b.object, &b.code, &b.why)));
     out.binding.findings.dedup();
-    out.secrets = bound;
-    out.secrets.extend(missing);
+    if cluster.issued.certificates().next().is_some() {
+        out.secrets = bound;
+        out.secrets.extend(missing);
+    }
     out
 }
 

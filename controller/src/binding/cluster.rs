@@ -16,7 +16,7 @@ pub type Incoming = BTreeMap<String, Vec<Arc<Certificate>>>;
 /// Binds what is stored to the hosts that were won. `default` is the Secret of the gateway's default certificate.
 #[must_use]
 pub fn join(
-    settled: &Settled,
+    settled: Settled,
     default: Option<&ObjectName>,
     inventory: &Inventory,
     incoming: &Incoming,
@@ -24,13 +24,13 @@ pub fn join(
     let mut out = Binding {
         held: inventory.held.clone(),
         complete: inventory.complete,
-        findings: settled.findings.clone(),
+        findings: settled.findings,
         ..Binding::default()
     };
     let stored: HashMap<&str, &Stored> = inventory.stored.iter().map(|s| (&*s.source, s)).collect();
-    let mut entries: BTreeMap<String, (&Won, Vec<HostPattern>)> = BTreeMap::new();
-    for (host, won) in &settled.hosts {
-        entries.entry(source(&won.secrets)).or_insert((won, Vec::new())).1.push(host.clone());
+    let mut entries: BTreeMap<String, (Won, Vec<HostPattern>)> = BTreeMap::new();
+    for (host, won) in settled.hosts {
+        entries.entry(source(&won.secrets)).or_insert_with(|| (won, Vec::new())).1.push(host);
     }
     for (source, (won, hosts)) in entries {
         let members: Vec<String> = won.secrets.iter().map(ToString::to_string).collect();

@@ -70,7 +70,7 @@ impl Gateway {
     /// The ledger of before is known from here on.
     pub(super) fn remembers(&mut self) {
         if let Origin::Cluster(of) = &mut self.origin {
-            of.memory = Some(Memory::of(self.publisher.ledger().map(AsRef::as_ref)));
+            of.memory = Some(Memory::of(self.publisher.ledger().map(AsRef::as_ref), &of.rules));
         }
     }
 

@@ -50,7 +50,10 @@ impl Memory {
                 self.gone(name, &source, now, &mut out);
                 continue;
             };
-            let seen = self.seen.entry(name.clone()).or_default();
+            if !self.seen.contains_key(name) {
+                self.seen.insert(name.clone(), Seen::default());
+            }
+            let Some(seen) = self.seen.get_mut(name) else { continue };
             seen.gone_since = None;
             let assessed = assess(&secret.reading, None, now);
             wake(&mut out.changes_at, assessed.changes_at);

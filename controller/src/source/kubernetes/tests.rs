@@ -182,7 +182,7 @@ impl Keyless {
         let by = By { kind: "Ingress", object: ObjectName::new("demo", "i") };
         let won = Won { secrets: vec![ObjectName::new("demo", "web-tls")], by, weight: Weight::Strong };
         let settled = Settled { hosts: [("x.example".parse().unwrap(), won)].into(), findings: Vec::new() };
-        let binding = join(&settled, None, &inventory, &issued.incoming(now));
+        let binding = join(settled, None, &inventory, &issued.incoming(now));
         let policy = Policy { gateway: "kong".into(), rules: Rules::Kong, grace: 120 };
         let (ledger, _) = build(&binding, self.ledger.as_ref(), &policy, now);
         let Content::Entries(entries) = &ledger.content else { panic!() };
@@ -256,14 +256,14 @@ fn a_certificate_that_names_no_bound_host_is_told_and_displaces_nothing() {
         |s: &str| Won { secrets: vec![ObjectName::new("demo", s)], by: by.clone(), weight: Weight::Strong };
     let mut settled =
         Settled { hosts: [("x.example".parse().unwrap(), won("s"))].into(), findings: Vec::new() };
-    let binding = join(&settled, None, &inventory, &Incoming::new());
+    let binding = join(settled.clone(), None, &inventory, &Incoming::new());
     assert!(binding.entries.is_empty() && binding.held.contains("demo/s"));
     assert_eq!(
         (binding.findings[0].code.as_str(), binding.findings[0].object.as_str()),
         ("CD-163", "Ingress demo/i")
     );
     settled.hosts.insert("y.example".parse().unwrap(), won("s"));
-    let binding = join(&settled, None, &inventory, &Incoming::new());
+    let binding = join(settled.clone(), None, &inventory, &Incoming::new());
     assert_eq!(binding.entries[0].hosts.iter().map(|h| h.as_str()).collect::<Vec<_>>(), ["y.example"]);
     assert_eq!(binding.findings.len(), 1);
 }
