@@ -2,6 +2,7 @@
 //!
 //! These types are the only description of it: the JSON schema (`deploy/schema/config.schema.json`) and
 //! `docs/configuration.md` are generated from them, and tests keep both true. Unknown keys are refused.
+pub mod chart;
 pub mod check;
 pub mod findings;
 pub mod kubernetes;

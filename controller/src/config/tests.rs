@@ -82,6 +82,7 @@ fn a_configuration_is_written_as_it_is_read() {
 #[test]
 fn the_schema_is_what_the_types_say() {
     kept("deploy/schema/config.schema.json", &reference::schema_text());
+    kept("deploy/chart/values.schema.json", &chart::schema_text());
 }
 
 #[test]

@@ -1,0 +1,176 @@
+//! The values of the Helm chart, as far as a schema says what is right: `deploy/chart/values.schema.json` is generated from
+//! here, and what is configuration is described by the configuration's own types.
+use super::kubernetes::{CertManager, Reach, Secrets};
+use super::{Gateway, LogLevel};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Values of the chart `certdrift`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Values {
+    /// What is watched over, as in the configuration.
+    pub gateways: Vec<Gateway>,
+    /// How far certdrift looks; the roles grant no more.
+    pub reach: Reach,
+    /// Of `reach: namespaces`.
+    pub namespaces: Vec<String>,
+    /// More of the configuration's section `kubernetes`.
+    pub kubernetes: Section,
+    /// Of the Deployment. One of several leads, by a Lease.
+    #[schemars(range(min = 1, max = 9))]
+    pub replicas: u32,
+    /// The controller's image.
+    pub image: Image,
+    /// References to Secrets for the registry.
+    pub image_pull_secrets: Vec<BTreeMap<String, String>>,
+    /// The controller's port.
+    pub listen: Listen,
+    /// How to log.
+    pub log: Log,
+    /// Requests and limits of the container.
+    pub resources: BTreeMap<String, Value>,
+    /// More environment variables of the container.
+    pub env: Vec<BTreeMap<String, Value>>,
+    /// More volumes of the pod.
+    pub volumes: Vec<BTreeMap<String, Value>>,
+    /// Where in the container they are.
+    pub volume_mounts: Vec<BTreeMap<String, Value>>,
+    /// The account the pods are.
+    pub service_account: Account,
+    /// More annotations of the pods.
+    pub pod_annotations: BTreeMap<String, String>,
+    /// More labels of the pods.
+    pub pod_labels: BTreeMap<String, String>,
+    /// Where pods may run.
+    pub node_selector: BTreeMap<String, String>,
+    /// What pods put up with.
+    pub tolerations: Vec<BTreeMap<String, Value>>,
+    /// Where pods would rather run.
+    pub affinity: BTreeMap<String, Value>,
+    /// Name of a PriorityClass.
+    pub priority_class_name: String,
+    /// Whether at most one of several replicas may be taken away at a time.
+    pub pod_disruption_budget: bool,
+    /// Helm's own.
+    #[serde(default)]
+    pub global: BTreeMap<String, Value>,
+}
+
+/// The section `kubernetes` of the configuration, without what the chart says.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Section {
+    /// Which Secrets are looked at.
+    pub secrets: Secrets,
+    /// Whether several replicas agree by a Lease on the one that writes ledgers and heals. Without, run one only.
+    pub leader_election: bool,
+    /// Name of the Lease.
+    #[schemars(length(min = 1))]
+    pub lease: String,
+    /// Whether what is wrong is told as an Event on the object that is to be mended.
+    pub events: bool,
+    /// What issues the certificates.
+    pub cert_manager: CertManager,
+}
+
+/// The controller's image.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Image {
+    /// Without tag.
+    #[schemars(length(min = 1))]
+    pub repository: String,
+    /// The chart's appVersion when empty.
+    pub tag: String,
+    /// `sha256:…`; wins over the tag.
+    #[schemars(regex(pattern = r"^(sha256:[0-9a-f]{64})?$"))]
+    pub digest: String,
+    /// When the kubelet fetches it.
+    pub pull_policy: PullPolicy,
+}
+
+/// When the kubelet fetches an image.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+pub enum PullPolicy {
+    /// Before each start.
+    Always,
+    /// When it is not there.
+    IfNotPresent,
+    /// Never: it is there.
+    Never,
+}
+
+/// The controller's port.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Listen {
+    /// Its number.
+    #[schemars(range(min = 1024, max = 65535))]
+    pub port: u16,
+    /// Its certificate.
+    pub tls: Tls,
+    /// What opens `/ledger`.
+    pub token: Secret,
+    /// Whether `/metrics` answers without the token.
+    pub open_metrics: bool,
+}
+
+/// The certificate of the controller's port.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// A Secret that is there already; when empty, cert-manager makes one.
+    pub secret: String,
+    /// Who signs that; a self-signed Issuer of the chart's when empty.
+    pub issuer: Issuer,
+}
+
+/// An issuer of cert-manager.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Issuer {
+    /// Its name.
+    #[schemars(length(min = 1))]
+    pub name: String,
+    /// `Issuer`, `ClusterIssuer`, or another's.
+    pub kind: String,
+    /// API group of another's.
+    pub group: String,
+}
+
+/// A Secret of the release's namespace.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Secret {
+    /// Its name; the chart makes one when empty.
+    pub secret: String,
+}
+
+/// How to log.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// From which level on.
+    pub level: LogLevel,
+}
+
+/// The account the pods are.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Account {
+    /// One that is there already, with roles of its own; the chart makes both when empty.
+    pub name: String,
+    /// Of the one that the chart makes.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// The schema, as `deploy/chart/values.schema.json` has it.
+#[must_use]
+pub fn schema_text() -> String {
+    let mut schema = schemars::schema_for!(Values);
+    schema.insert("$id".to_owned(), "https://certdrift.dev/schema/chart-values.schema.json".into());
+    format!("{:#}\n", schema.as_value())
+}

@@ -1,0 +1,103 @@
+{{- define "certdrift.name" -}}
+{{- if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 52 | trimSuffix "-" }}{{ else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 52 | trimSuffix "-" }}{{ end -}}
+{{- end }}
+
+{{- define "certdrift.selector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "certdrift.labels" -}}
+{{ include "certdrift.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end }}
+
+{{- define "certdrift.account" -}}
+{{ .Values.serviceAccount.name | default (include "certdrift.name" .) }}
+{{- end }}
+
+{{- define "certdrift.tls" -}}
+{{ .Values.listen.tls.secret | default (printf "%s-tls" (include "certdrift.name" .)) }}
+{{- end }}
+
+{{- define "certdrift.token" -}}
+{{ .Values.listen.token.secret | default (printf "%s-token" (include "certdrift.name" .)) }}
+{{- end }}
+
+{{- /* The configuration file. */ -}}
+{{- define "certdrift.config" -}}
+{{- $own := dict "reach" .Values.reach "namespace" .Release.Namespace "lease" (include "certdrift.name" .) -}}
+{{- if .Values.namespaces }}{{ $_ := set $own "namespaces" .Values.namespaces }}{{ end -}}
+state_dir: /var/lib/certdrift
+listen:
+  address: {{ printf "0.0.0.0:%d" (int .Values.listen.port) | quote }}
+  token: {file: /etc/certdrift/token/token}
+  tls: {certificate: /etc/certdrift/tls/tls.crt, key: /etc/certdrift/tls/tls.key}
+  open_metrics: {{ .Values.listen.openMetrics }}
+log: {format: json, level: {{ .Values.log.level }}}
+kubernetes:
+{{ toYaml (merge (deepCopy .Values.kubernetes) $own) | indent 2 }}
+gateways:
+{{ toYaml .Values.gateways }}
+{{- end }}
+
+{{- /* What gateways need, gathered over all of them: which APIs, and what in which namespace. */ -}}
+{{- define "certdrift.needs" -}}
+{{- $needs := dict "ingresses" false "api" false "standard" false "places" (dict) -}}
+{{- range .Values.gateways }}
+  {{- $own := .kubernetes | default dict }}
+  {{- $bindings := $own.bindings | default dict }}
+  {{- if hasKey $bindings "kong_ingress" }}{{ $_ := set $needs "ingresses" true }}{{ end }}
+  {{- with $bindings.gateway_api }}
+    {{- $_ := set $needs "api" true }}
+    {{- if eq (.dialect | default "kong") "standard" }}{{ $_ := set $needs "standard" true }}{{ end }}
+  {{- end }}
+  {{- with $own.namespace }}
+    {{- $place := get $needs.places . | default (dict "pods" false "services" false) }}
+    {{- with $own.pods }}
+      {{- $_ := set $place "pods" true }}
+      {{- if .service }}{{ $_ := set $place "services" true }}{{ end }}
+    {{- end }}
+    {{- $_ := set $needs.places . $place }}
+  {{- end }}
+{{- end }}
+{{- $needs | toYaml }}
+{{- end }}
+
+{{- /* Rules of the namespaces within reach; with the same text for a Role and a ClusterRole. */ -}}
+{{- define "certdrift.rules.reach" -}}
+{{- $needs := include "certdrift.needs" . | fromYaml -}}
+{{- if ne .Values.reach "keyless" }}
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [list, watch]
+{{- end }}
+{{- if $needs.ingresses }}
+- apiGroups: [networking.k8s.io]
+  resources: [ingresses]
+  verbs: [list, watch]
+{{- end }}
+{{- if $needs.api }}
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [gateways, tlsroutes, referencegrants{{ if $needs.standard }}, listenersets{{ end }}]
+  verbs: [list, watch]
+{{- end }}
+- apiGroups: [cert-manager.io]
+  resources: [certificates, certificaterequests]
+  verbs: [list, watch]
+{{- if include "certdrift.events" . }}
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, get, patch]
+{{- end }}
+{{- end }}
+
+{{- define "certdrift.events" -}}
+{{ if dig "events" true .Values.kubernetes }}yes{{ end }}
+{{- end }}
+
+{{- define "certdrift.elects" -}}
+{{ if dig "leader_election" true .Values.kubernetes }}yes{{ end }}
+{{- end }}
