@@ -28,8 +28,12 @@ fn here(folder: &str) -> Vec<PathBuf> {
 
 /// What helm prints for these values; or what it says against them.
 fn template(values: &Path) -> Result<String, String> {
+    rendered("cd", "own", values)
+}
+
+fn rendered(release: &str, namespace: &str, values: &Path) -> Result<String, String> {
     let mut helm = Command::new(tools::find(Tool::Helm).unwrap());
-    helm.args(["template", "cd"]).arg(chart()).args(["--namespace", "own", "--values"]).arg(values);
+    helm.args(["template", release]).arg(chart()).args(["--namespace", namespace, "--values"]).arg(values);
     let said = helm.output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     if said.status.success() { Ok(text(&said.stdout)) } else { Err(text(&said.stderr)) }
@@ -143,6 +147,22 @@ fn wrong_values_are_refused_and_the_place_is_blamed() {
         let said = template(&path).expect_err(&path.display().to_string());
         assert!(said.contains(blamed), "{}: {blamed}\n{said}", path.display());
     }
+}
+
+#[test]
+fn the_plain_manifests_are_what_the_chart_renders() {
+    let folder = workspace::root().join("deploy/manifests");
+    let text = rendered("certdrift", "certdrift", &folder.join("values.yaml")).unwrap();
+    let file = folder.join("certdrift.yaml");
+    if std::env::var_os("CERTDRIFT_WRITE").is_some() {
+        std::fs::write(&file, &text).unwrap();
+    }
+    let kept = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(
+        kept == text,
+        "{} is stale; write it with: CERTDRIFT_WRITE=1 cargo test --workspace --test cluster_chart_installs plain",
+        file.display()
+    );
 }
 
 #[test]
