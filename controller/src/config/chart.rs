@@ -2,14 +2,15 @@
 //! here, and what is configuration is described by the configuration's own types.
 use super::kubernetes::{CertManager, Reach, Secrets};
 use super::{Gateway, LogLevel};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// Values of the chart `certdrift`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(transform = go_together)]
 pub struct Values {
     /// What is watched over, as in the configuration.
     pub gateways: Vec<Gateway>,
@@ -50,10 +51,20 @@ pub struct Values {
     pub tolerations: Vec<BTreeMap<String, Value>>,
     /// Where pods would rather run.
     pub affinity: BTreeMap<String, Value>,
+    /// How pods are spread; over nodes, as far as can be, when empty.
+    pub topology_spread_constraints: Vec<BTreeMap<String, Value>>,
     /// Name of a PriorityClass.
     pub priority_class_name: String,
     /// Whether at most one of several replicas may be taken away at a time.
     pub pod_disruption_budget: bool,
+    /// Who may talk with the pods, and with whom they may.
+    pub network_policy: NetworkPolicy,
+    /// For Prometheus' operator: asks every replica.
+    pub pod_monitor: Monitor,
+    /// The same by the Service, where only ServiceMonitors are taken.
+    pub service_monitor: Monitor,
+    /// The filter, for gateways that mount it.
+    pub filter: Filter,
     /// Helm's own.
     #[serde(default)]
     pub global: BTreeMap<String, Value>,
@@ -110,11 +121,13 @@ pub struct Listen {
     /// Its number.
     #[schemars(range(min = 1024, max = 65535))]
     pub port: u16,
+    /// Whether it is open for IPv6 too.
+    pub ipv6: bool,
     /// Its certificate.
     pub tls: Tls,
     /// What opens `/ledger`.
     pub token: Secret,
-    /// Whether `/metrics` answers without the token.
+    /// Whether `/metrics` answers without the token; it does where a monitor is on.
     pub open_metrics: bool,
 }
 
@@ -165,6 +178,58 @@ pub struct Account {
     pub name: String,
     /// Of the one that the chart makes.
     pub annotations: BTreeMap<String, String>,
+}
+
+/// Who may talk with the pods, and with whom they may.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct NetworkPolicy {
+    /// Whether there is one.
+    pub enabled: bool,
+    /// Who may reach the port, as `from` of a NetworkPolicy; all when empty.
+    pub from: Vec<BTreeMap<String, Value>>,
+    /// Networks the API server is in; all, on ports 443 and 6443, when empty.
+    pub api_server: Vec<String>,
+    /// More rules of egress, besides DNS, API server and the gateways' namespaces.
+    pub egress: Vec<BTreeMap<String, Value>>,
+}
+
+/// What Prometheus' operator is told.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Monitor {
+    /// Whether there is one.
+    pub enabled: bool,
+    /// How often it asks.
+    #[schemars(regex(pattern = r"^([0-9]+(ms|s|m|h))+$"))]
+    pub interval: String,
+    /// Labels by which Prometheus chooses it.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// The filter, for gateways that mount it.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Filter {
+    /// Whether a ConfigMap with it is put into each gateway's namespace.
+    pub config_map: bool,
+}
+
+/// What no single value can tell. What `certdrift config check` would refuse in the pod, helm refuses beforehand.
+fn go_together(schema: &mut Schema) {
+    let when = |key: &str, value: Value| json!({"properties": {key: value}, "required": [key]});
+    let all = json!([
+        {
+            "if": when("reach", json!({"const": "namespaces"})),
+            "then": {"properties": {"namespaces": {"minItems": 1}}},
+            "else": {"properties": {"namespaces": {"maxItems": 0}}},
+        },
+        {
+            "if": when("kubernetes", when("leader_election", json!({"const": false}))),
+            "then": {"properties": {"replicas": {"maximum": 1}}},
+        },
+    ]);
+    schema.insert("allOf".to_owned(), all);
 }
 
 /// The schema, as `deploy/chart/values.schema.json` has it.

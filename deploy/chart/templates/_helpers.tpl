@@ -32,10 +32,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if .Values.namespaces }}{{ $_ := set $own "namespaces" .Values.namespaces }}{{ end -}}
 state_dir: /var/lib/certdrift
 listen:
-  address: {{ printf "0.0.0.0:%d" (int .Values.listen.port) | quote }}
+  address: {{ printf "%s:%d" (ternary "[::]" "0.0.0.0" .Values.listen.ipv6) (int .Values.listen.port) | quote }}
   token: {file: /etc/certdrift/token/token}
   tls: {certificate: /etc/certdrift/tls/tls.crt, key: /etc/certdrift/tls/tls.key}
-  open_metrics: {{ .Values.listen.openMetrics }}
+  open_metrics: {{ or .Values.listen.openMetrics .Values.podMonitor.enabled .Values.serviceMonitor.enabled }}
 log: {format: json, level: {{ .Values.log.level }}}
 kubernetes:
 {{ toYaml (merge (deepCopy .Values.kubernetes) $own) | indent 2 }}

@@ -32,11 +32,29 @@ fn template(values: &Path) -> Result<String, String> {
 }
 
 fn rendered(release: &str, namespace: &str, values: &Path) -> Result<String, String> {
+    helm(&chart(), &["template", release, "."], namespace, values)
+}
+
+/// Runs helm in the chart's folder, or in that of a copy.
+fn helm(chart: &Path, arguments: &[&str], namespace: &str, values: &Path) -> Result<String, String> {
     let mut helm = Command::new(tools::find(Tool::Helm).unwrap());
-    helm.args(["template", release]).arg(chart()).args(["--namespace", namespace, "--values"]).arg(values);
+    helm.current_dir(chart).args(arguments).args(["--namespace", namespace, "--values"]).arg(values);
     let said = helm.output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    if said.status.success() { Ok(text(&said.stdout)) } else { Err(text(&said.stderr)) }
+    if said.status.success() { Ok(text(&said.stdout)) } else { Err(text(&said.stderr) + &text(&said.stdout)) }
+}
+
+/// Compares with what is kept, or keeps it when asked to.
+fn kept(file: &Path, text: &str) {
+    if std::env::var_os("CERTDRIFT_WRITE").is_some() {
+        std::fs::write(file, text).unwrap();
+    }
+    let kept = std::fs::read_to_string(file).unwrap_or_default();
+    assert!(
+        kept == text,
+        "{} is stale; write it with: CERTDRIFT_WRITE=1 cargo test --workspace --test cluster_chart_installs kept\n{text}",
+        file.display()
+    );
 }
 
 fn objects(rendered: &str) -> Vec<Value> {
@@ -150,19 +168,59 @@ fn wrong_values_are_refused_and_the_place_is_blamed() {
 }
 
 #[test]
-fn the_plain_manifests_are_what_the_chart_renders() {
+fn the_plain_manifests_are_kept_as_the_chart_renders_them() {
     let folder = workspace::root().join("deploy/manifests");
     let text = rendered("certdrift", "certdrift", &folder.join("values.yaml")).unwrap();
-    let file = folder.join("certdrift.yaml");
-    if std::env::var_os("CERTDRIFT_WRITE").is_some() {
-        std::fs::write(&file, &text).unwrap();
+    kept(&folder.join("certdrift.yaml"), &text);
+}
+
+#[test]
+fn every_form_is_kept_as_it_was_rendered_last() {
+    for (name, rendered) in good() {
+        // The one thing that is made at random.
+        let line = |line: &str| match line.strip_prefix("  token: ") {
+            Some(_) => "  token: RANDOM\n".to_owned(),
+            None => format!("{line}\n"),
+        };
+        let text: String = rendered.lines().map(line).collect();
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster_chart_installs/kept");
+        kept(&folder.join(format!("{name}.yaml")), &text);
     }
-    let kept = std::fs::read_to_string(&file).unwrap_or_default();
-    assert!(
-        kept == text,
-        "{} is stale; write it with: CERTDRIFT_WRITE=1 cargo test --workspace --test cluster_chart_installs plain",
-        file.display()
-    );
+}
+
+#[test]
+fn helm_lint_has_nothing_against_any_form() {
+    for values in here("good") {
+        helm(&chart(), &["lint", "--strict", "."], "own", &values).unwrap();
+    }
+}
+
+#[test]
+fn the_filter_is_in_a_config_map_byte_for_byte() {
+    use base64::Engine as _;
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("chart");
+    workspace::output(Command::new("cp").arg("-r").arg(chart()).arg(&copy)).unwrap();
+    // Not a text: neither helm nor YAML may touch it.
+    let bytes: Vec<u8> = (0..120_000u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
+    std::fs::write(copy.join("files/certdrift.wasm"), &bytes).unwrap();
+    std::fs::write(copy.join("files/certdrift.meta.json"), "{\"a\": \"b\"}\n").unwrap();
+    let values = here("good").remove(0);
+    let text =
+        helm(&copy, &["template", "cd", ".", "--set", "filter.configMap=true"], "own", &values).unwrap();
+    let map = objects(&text).into_iter().find(|o| o["metadata"]["name"] == "cd-certdrift-filter").unwrap();
+    assert_eq!(map["metadata"]["namespace"], "GATEWAY", "where the gateway's pods can mount it");
+    let held = base64::engine::general_purpose::STANDARD
+        .decode(map["binaryData"]["certdrift.wasm"].as_str().unwrap())
+        .unwrap();
+    assert!(held == bytes, "{} bytes", held.len());
+    assert_eq!(map["data"]["certdrift.meta.json"], "{\"a\": \"b\"}\n");
+}
+
+/// Without what this cluster has no definition of: PodMonitor and ServiceMonitor are Prometheus' operator's.
+fn known_here(rendered: &str) -> String {
+    let documents = rendered.split("\n---\n").filter(|d| !d.contains("apiVersion: monitoring.coreos.com/"));
+    documents.collect::<Vec<_>>().join("\n---\n")
 }
 
 #[test]
@@ -172,7 +230,7 @@ fn every_form_is_taken_by_the_api_server_as_it_is() {
     let [own, gateway, reach] =
         ["chart-own", "chart-gateway", "chart-reach"].map(|n| cluster.namespace(n).unwrap());
     for (name, rendered) in good() {
-        let rendered = rendered
+        let rendered = known_here(&rendered)
             .replace("namespace: own", &format!("namespace: {}", own.name()))
             .replace("GATEWAY", gateway.name())
             .replace("REACH", reach.name());
@@ -188,6 +246,8 @@ fn installed_it_is_ready_by_the_kubelets_word_and_refused_nothing() {
     cluster.gateway_api_crds().unwrap();
     let namespace = cluster.namespace("chart").unwrap();
     let n = namespace.name();
+    // A pod that asks for more than the strictest standard allows is refused.
+    cluster.kubectl(&["label", "namespace", n, "pod-security.kubernetes.io/enforce=restricted"]).unwrap();
     let image = cluster.image(Picture::Certdrift).unwrap();
     let (repository, tag) = image.rsplit_once(':').unwrap();
     let helm = |arguments: &[&str]| {
