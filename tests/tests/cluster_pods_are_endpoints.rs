@@ -36,7 +36,9 @@ impl<'a> Pod<'a> {
             .unwrap();
         let object = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": namespace,
                 "labels": {"app": "kong"}, "annotations": {"certdrift.dev/port": port.to_string()}},
-            "spec": {"containers": [{"name": "kong", "image": "kong"}], "automountServiceAccountToken": false}});
+            // No scheduler gives it to a node, whose kubelet would have its own word on its status.
+            "spec": {"schedulerName": "nobody", "containers": [{"name": "kong", "image": "kong"}],
+                "automountServiceAccountToken": false}});
         cluster.apply(&object.to_string()).unwrap();
         let status =
             json!({"status": {"phase": "Running", "podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]}});
