@@ -23,6 +23,8 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const HEAD: Duration = Duration::from_secs(10);
 /// No connection lives longer, also one that does not read its answer.
 const LIFE: Duration = Duration::from_secs(600);
+/// So long a connection may still ask when serving ends.
+const ASKS: Duration = Duration::from_millis(250);
 /// While draining, so long for what is under way.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -155,7 +157,12 @@ where
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
         _ = connection.as_mut() => return,
-        () = stopped(&mut stop) => connection.as_mut().graceful_shutdown(),
+        () = stopped(&mut stop) => {}
     }
+    // Whoever was let in a moment ago has had no time to ask, and would be turned away.
+    if clock::timeout(ASKS, connection.as_mut()).await.is_ok() {
+        return;
+    }
+    connection.as_mut().graceful_shutdown();
     let _ = connection.await;
 }
