@@ -14,7 +14,8 @@
 //! the filter passive, and the error names the place.
 use crate::maps;
 use crate::peer::{LOOPBACK, Range};
-use certdrift_contract::json::{Limits, ParseError, Reader};
+use certdrift_contract::Fingerprint;
+use certdrift_contract::json::{Kind, Limits, ParseError, Reader};
 use certdrift_contract::names::{DEFAULT_PREFIX, TAP_VARIABLE};
 use certdrift_contract::verdict::Windows;
 
@@ -33,7 +34,8 @@ pub struct Configuration {
     pub header: HeaderOn,
     /// Who gets it.
     pub header_to: HeaderTo,
-    /// Where health is answered, `/certdrift`; without a slash at its end.
+    /// Where health is answered, `/certdrift`; without a slash at its end. Empty: nowhere in this chain, and no
+    /// request's path is read.
     pub prefix: String,
     /// Who may see health without a token.
     pub allow: Vec<Range>,
@@ -87,13 +89,22 @@ pub enum HostKind {
 pub enum Certificate {
     /// A property with the tap's line.
     Tap(Vec<u8>),
-    /// Properties with what the gateway was configured with.
+    /// What the gateway was configured with.
     Declared {
         /// The leaf's fingerprint.
-        fingerprint: Vec<u8>,
+        fingerprint: Source,
         /// The server name the client sent.
-        sni: Vec<u8>,
+        sni: Source,
     },
+}
+
+/// Where something declared comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A property; its path.
+    Property(Vec<u8>),
+    /// The chain's own configuration: the same for all its requests, and the host is not asked.
+    Text(Vec<u8>),
 }
 
 /// On which responses the header stands.
@@ -148,8 +159,13 @@ impl Certificate {
     #[must_use]
     pub fn envoy() -> Self {
         Self::Declared {
-            fingerprint: maps::path(&["metadata", "filter_metadata", "certdrift", "sha256"]),
-            sni: maps::path(&["connection", "requested_server_name"]),
+            fingerprint: Source::Property(maps::path(&[
+                "metadata",
+                "filter_metadata",
+                "certdrift",
+                "sha256",
+            ])),
+            sni: Source::Property(maps::path(&["connection", "requested_server_name"])),
         }
     }
 }
@@ -282,8 +298,15 @@ fn certificate(r: &mut Reader<'_>, strangers: &mut Vec<String>) -> Result<Certif
                 };
                 r.object(&mut |r, key| {
                     match key {
-                        "fingerprint" => fingerprint = path(r)?,
-                        "sni" => sni = path(r)?,
+                        "fingerprint" => {
+                            fingerprint = source(r)?;
+                            if let Source::Text(text) = &fingerprint
+                                && Fingerprint::parse(text).is_err()
+                            {
+                                return Err(r.error("64 lower-case hex digits, or a property's path"));
+                            }
+                        }
+                        "sni" => sni = source(r)?,
                         other => return unknown(r, strangers, &format!("certificate.declared.{other}")),
                     }
                     Ok(())
@@ -300,6 +323,14 @@ fn certificate(r: &mut Reader<'_>, strangers: &mut Vec<String>) -> Result<Certif
     }
 }
 
+/// A text is the thing itself, an array a property's path.
+fn source(r: &mut Reader<'_>) -> Result<Source, ParseError> {
+    if r.kind()? == Kind::String {
+        return Ok(Source::Text(visible(r)?.into_bytes()));
+    }
+    path(r).map(Source::Property)
+}
+
 fn path(r: &mut Reader<'_>) -> Result<Vec<u8>, ParseError> {
     let mut segments = Vec::new();
     r.array(&mut |r, _| {
@@ -314,13 +345,16 @@ fn path(r: &mut Reader<'_>) -> Result<Vec<u8>, ParseError> {
 
 fn prefix(r: &mut Reader<'_>) -> Result<String, ParseError> {
     let mut text = visible(r)?;
+    if text.is_empty() {
+        return Ok(text);
+    }
     while text.ends_with('/') {
         text.pop();
     }
     if text.starts_with('/') && !text.contains(['?', '#']) {
         Ok(text)
     } else {
-        Err(r.error("prefix begins with a slash and has more than that"))
+        Err(r.error("prefix begins with a slash and has more than that; empty, health is not answered here"))
     }
 }
 

@@ -1,12 +1,13 @@
 //! From what the host tells of a connection to a verdict.
 use crate::clock::Clock;
-use crate::config::Certificate;
+use crate::config::{Certificate, Source};
 use crate::host::Host;
 use crate::seen::{Frame, Seen, Turn};
 use certdrift_contract::index::{Found, Index};
 use certdrift_contract::tap::{Connection, Kind, TapError};
 use certdrift_contract::verdict::{self, Expecting, Known, Windows, judge};
 use certdrift_contract::{Evidence, Fingerprint, UnixTime, Verdict};
+use std::borrow::Cow;
 
 /// What a connection was served.
 #[derive(Clone, Copy, Debug)]
@@ -49,31 +50,35 @@ pub struct Judged {
 
 /// What the host told, before it is read.
 #[derive(Debug)]
-pub enum Told {
+pub enum Told<'a> {
     /// The tap's line.
     Tap(Vec<u8>),
     /// Fingerprint and server name, as declared.
-    Declared(Vec<u8>, Vec<u8>),
+    Declared(Cow<'a, [u8]>, Cow<'a, [u8]>),
     /// Nothing.
     Nothing,
 }
 
 /// Asks the host what the connection was served.
-pub fn ask(host: &impl Host, certificate: &Certificate) -> Told {
+pub fn ask<'a>(host: &impl Host, certificate: &'a Certificate) -> Told<'a> {
     let property = |path: &[u8]| host.property(path).ok().flatten().unwrap_or_default();
+    let from = |source: &'a Source| match source {
+        Source::Property(path) => Cow::Owned(property(path)),
+        Source::Text(text) => Cow::Borrowed(text.as_slice()),
+    };
     match certificate {
         Certificate::Tap(path) => match property(path) {
             line if line.is_empty() => Told::Nothing,
             line => Told::Tap(line),
         },
-        Certificate::Declared { fingerprint, sni } => match property(fingerprint) {
+        Certificate::Declared { fingerprint, sni } => match from(fingerprint) {
             declared if declared.is_empty() => Told::Nothing,
-            declared => Told::Declared(declared, property(sni)),
+            declared => Told::Declared(declared, from(sni)),
         },
     }
 }
 
-impl Told {
+impl Told<'_> {
     /// Reads it. The second of the pair is what is wrong with the line, where something is.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! What the filter costs: the measurements that `tests/tests/filter_cost.rs` holds against a budget, and that `cargo xtask
 //! bench` shows. Wasmtime's fuel (about an instruction each) and host calls repeat exactly for the same module.
 use crate::host::{Cost, Profile, START, Wasm, Worker};
-use crate::ledgers::{Served, entry, fleet, full, ledger};
+use crate::ledgers::{Served, entry, fingerprint, fleet, full, ledger};
 use certdrift_contract::Ledger;
 use std::time::{Duration, Instant};
 
@@ -39,6 +39,21 @@ pub fn matching_again(worker: &mut Worker) -> Cost {
         matching(worker, START);
     }
     matching(worker, START)
+}
+
+/// Of a request in a chain whose configuration says what it serves, without health.
+fn said() -> Cost {
+    let mut worker = ready(1);
+    let declared = format!(r#"{{"fingerprint": "{}", "sni": "demo.example.com"}}"#, fingerprint("current"));
+    let open = CONFIG.strip_suffix('}').unwrap_or_default();
+    let root = worker.root(format!(r#"{open}, "prefix": "", "certificate": {{"declared": {declared}}}}}"#));
+    let mut request = || {
+        worker.measure(|worker| {
+            assert_eq!(worker.request_on(root).send().status, 200);
+        })
+    };
+    request();
+    request()
 }
 
 fn noop() -> Cost {
@@ -104,6 +119,7 @@ pub fn rows() -> Vec<Row> {
         ("matching request above no-op", matching_one.fuel.saturating_sub(noop.fuel), matching_one.clone()),
         row("matching request", matching_one),
         row("matching request, 10,000 hosts", matching_again(&mut many)),
+        row("matching request, the chain says what it serves", said()),
         row("new connection", matching(&mut one, START + 1)),
         row("poll that answers 304", poll(&mut one)),
         row("poll that answers 304, 10,000 hosts", poll(&mut many)),

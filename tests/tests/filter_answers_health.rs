@@ -127,6 +127,19 @@ fn the_prefix_is_configuration_and_ends_where_a_segment_does() {
 }
 
 #[test]
+fn without_a_prefix_health_is_not_answered_and_the_path_not_read() {
+    let mut gateway = Gateway::configured(Profile::kong(), &demo(), &config(r#", "prefix": """#));
+    for path in ["/certdrift/livez", "/livez", "/", ""] {
+        assert!(!gateway.worker.request().path(path).send().from_filter, "{path}");
+    }
+    let tap = format!("v1 full {START} {} {DEMO}", filter::print(1));
+    let cost = gateway.worker.measure(|worker| {
+        assert!(!worker.request().path("/certdrift/livez").tap(&tap).send().from_filter);
+    });
+    assert_eq!(cost.calls(), 1, "the tap's variable alone: {cost:?}");
+}
+
+#[test]
 fn the_header_goes_where_the_configuration_says() {
     for (more, peer, drift, matching) in [
         ("", "127.0.0.1", true, false),
@@ -166,6 +179,9 @@ fn a_wrong_configuration_leaves_it_passive_and_says_why() {
         (&config(r#", "health": {"allow": ["localhost"]}"#), "\"localhost\" is no address"),
         (&config(r#", "prefix": "/""#), "prefix begins"),
         (&config(r#", "certificate": {}"#), "either property"),
+        (&config(r#", "certificate": {"declared": {"fingerprint": "AB"}}"#), "64 lower-case hex digits"),
+        (&config(r#", "certificate": {"declared": {"fingerprint": 5}}"#), "certificate.declared.fingerprint"),
+        (&config(r#", "certificate": {"declared": {"sni": "a\u0000b"}}"#), "a control character"),
     ] {
         let mut worker = Worker::new(Profile::kong(), &Wasm::certdrift());
         worker.root(text);

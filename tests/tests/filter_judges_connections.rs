@@ -213,3 +213,30 @@ fn wildcards_go_by_the_rules_of_the_ledgers_gateway() {
     envoy.serve("a.b.w.example.com", 1, START);
     assert_eq!(envoy.report("")["counters"]["judged"], 1, "any number in Envoy");
 }
+
+#[test]
+fn a_chain_that_says_all_it_serves_costs_no_host_call() {
+    let said = format!(
+        r#", "prefix": "", "header_to": "all", "certificate": {{"declared": {{"fingerprint": "{}", "sni": "{DEMO}"}}}}"#,
+        print(1)
+    );
+    for profile in Profile::ALL {
+        let demo = |current| {
+            ledger(START + u64::from(current), &[&entry("kong/demo", &[DEMO], &[current], &[], &[])])
+        };
+        let mut gateway = Gateway::configured(profile, &demo(1), &filter::config(&said));
+        let request = |gateway: &mut Gateway| gateway.worker.request().send().header("x-certdrift");
+        assert_eq!(request(&mut gateway), None);
+        let cost = gateway.worker.measure(|worker| {
+            worker.request().send();
+        });
+        assert_eq!(cost.calls(), 0, "{}: {cost:?}", profile.name);
+        gateway.ledger(&demo(2));
+        gateway.worker.advance(200);
+        let header = request(&mut gateway).unwrap_or_default();
+        assert!(
+            header.starts_with("drift; class=unknown;") && header.ends_with("evidence=declared"),
+            "{header}"
+        );
+    }
+}

@@ -15,7 +15,8 @@ fn example(name: &str, schema: &Value) -> Value {
     if let Some(first) = schema["enum"].get(0).or(schema.get("default")) {
         return first.clone();
     }
-    match (schema["type"].as_str(), name) {
+    // Of several types the first.
+    match (schema["type"].get(0).unwrap_or(&schema["type"]).as_str(), name) {
         (Some("object"), _) => {
             let properties = schema["properties"].as_object().expect("an object names its properties");
             Value::Object(

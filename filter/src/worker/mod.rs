@@ -182,8 +182,9 @@ impl Worker {
         if self.kind.is_none() && root.config.host == HostKind::Auto {
             self.kind = find_out(host, &mut self.pid);
         }
-        let path = host.header(Map::Request, ":path").ok().flatten().unwrap_or_default();
-        if let Some(route) = asked::route(&root.config.prefix, &path)
+        if !root.config.prefix.is_empty()
+            && let Some(path) = host.header(Map::Request, ":path").ok().flatten()
+            && let Some(route) = asked::route(&root.config.prefix, &path)
             && may_see_health(host, &root.config, self.kind)
         {
             // Who asks how this worker fares was served by it, too; so the answer never lags behind the asking.

@@ -1,6 +1,6 @@
 //! Random histories: any callback with any arguments in any order, any answer at any time, faults, odd clocks.
 use super::dice::Dice;
-use super::scenario::{BAD, DECLARED, FULL, LEAST, PARTS, WHOLE, answers};
+use super::scenario::{BAD, DECLARED, FULL, LEAST, PARTS, SAID, WHOLE, answers};
 use super::verdict;
 use certdrift_tests::host::{
     Answer, Callback, Fault, FaultPlan, HostCall, Profile, START, Wasm, Worker, status,
@@ -137,10 +137,11 @@ fn step(worker: &mut Worker, dice: &mut Dice) {
 }
 
 fn config(dice: &mut Dice) -> Vec<u8> {
-    match dice.below(6) {
+    match dice.below(7) {
         0 | 1 => FULL.into(),
         2 => LEAST.into(),
         3 => DECLARED.into(),
+        6 => SAID.into(),
         4 => dice.one_of(&BAD).to_vec(),
         _ => mangled(dice, FULL.into()),
     }

@@ -19,6 +19,11 @@ pub(crate) const DECLARED: &str = r#"{"ledger": {"poll_interval_seconds": 1,
   "locations": [{"upstream": "ledger", "path": "/ledger/kong"}]},
   "host": "envoy", "certificate": {"declared": {"fingerprint": ["metadata", "filter_metadata", "certdrift", "sha256"],
   "sni": ["connection", "requested_server_name"]}}, "header": "always", "health": {"allow": ["0.0.0.0/0"]}}"#;
+/// A chain that says what it serves, and answers no health.
+pub(crate) const SAID: &str = r#"{"ledger": {"poll_interval_seconds": 1,
+  "locations": [{"upstream": "127.0.0.1:8787", "path": "/ledger/kong"}]}, "prefix": "", "header": "always",
+  "certificate": {"declared": {"sni": "demo.example.com",
+    "fingerprint": "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"}}}"#;
 /// None of them can be used.
 pub(crate) const BAD: [&[u8]; 8] = [
     b"",
@@ -95,14 +100,16 @@ pub(crate) fn scenario(worker: &mut Worker) {
     }
     let second = worker.root(BAD[3]);
     let third = worker.root(DECLARED);
+    let fourth = worker.root(SAID);
     worker.advance(16);
     requests(worker);
     let _ = worker.request_on(second).path("/certdrift/healthz").send();
     let _ =
         worker.request_on(third).property(["metadata", "filter_metadata", "certdrift", "sha256"], "x").send();
+    let _ = worker.request_on(fourth).path("/certdrift/healthz").send();
     worker.advance(120);
     requests(worker);
-    for root in [first, second, third] {
+    for root in [first, second, third, fourth] {
         for callback in [Callback::Done, Callback::Log, Callback::Delete, Callback::Tick] {
             let result = worker.callback(callback, &[root]);
             assert!(result.is_ok(), "{result:?}");

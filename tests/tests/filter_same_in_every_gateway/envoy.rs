@@ -1,7 +1,7 @@
 //! A real Envoy as a gateway.
 use super::gateway::{
-    Ask, DEMO, Documents, Gateway, NEVER, NEVER_CONFIG, NONSENSE, OPEN_CONFIG, OTHER, Reply, STRICT,
-    STRICT_CONFIG, Told, UNTOLD, config, print, told,
+    Ask, DEMO, Documents, Gateway, NEVER, NEVER_CONFIG, NONSENSE, OPEN_CONFIG, OTHER, Reply, SAID, STRICT,
+    STRICT_CONFIG, Told, UNTOLD, config, print, said_config, told,
 };
 use certdrift_harness::certs::{Ca, wish};
 use certdrift_harness::envoy::{Chain, Envoy};
@@ -22,7 +22,7 @@ pub(crate) struct Real {
 
 impl Real {
     pub(crate) fn new() -> Self {
-        Self::with(&config("ledger", OPEN_CONFIG), &[DEMO, OTHER, UNTOLD, NONSENSE, STRICT, NEVER])
+        Self::with(&config("ledger", OPEN_CONFIG), &[DEMO, OTHER, UNTOLD, NONSENSE, STRICT, NEVER, SAID])
     }
 
     /// With a configuration that cannot be used.
@@ -47,6 +47,7 @@ impl Real {
             plan = plan.chain(match host {
                 STRICT => chain.configured(&config("ledger", STRICT_CONFIG)),
                 NEVER => chain.configured(&config("ledger", NEVER_CONFIG)),
+                SAID => chain.configured(&config("ledger", &said_config())),
                 _ => chain,
             });
         }

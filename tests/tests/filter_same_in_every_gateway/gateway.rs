@@ -14,6 +14,8 @@ pub(crate) const NONSENSE: &str = "nonsense.example.com";
 pub(crate) const STRICT: &str = "strict.example.com";
 /// As [`DEMO`], with the configuration [`NEVER_CONFIG`].
 pub(crate) const NEVER: &str = "never.example.com";
+/// As [`DEMO`], with the configuration [`said_config`].
+pub(crate) const SAID: &str = "said.example.com";
 /// Where the ledger is.
 pub(crate) const LEDGER: &str = "/ledger/edge";
 /// The first revision; a later one is higher by what is added.
@@ -27,6 +29,12 @@ pub(crate) const STRICT_CONFIG: &str =
     r#""header": "always", "health": {"allow": ["192.0.2.0/24"], "token": "secret"}, "prefix": "/-/tls""#;
 /// Nobody gets a header.
 pub(crate) const NEVER_CONFIG: &str = r#""header": "never", "header_to": "all""#;
+
+/// The chain's configuration says what it serves, and to whom; health is not answered in it.
+pub(crate) fn said_config() -> String {
+    let declared = format!(r#"{{"fingerprint": "{}", "sni": "{SAID}"}}"#, print("demo"));
+    format!(r#""prefix": "", "header_to": "all", "certificate": {{"declared": {declared}}}"#)
+}
 
 /// A configuration: where the ledger is, and more.
 pub(crate) fn config(upstream: &str, more: &str) -> String {
@@ -50,7 +58,7 @@ pub(crate) enum Told {
 /// What the gateway tells of a host's connections.
 pub(crate) fn told(host: &str) -> Told {
     match host {
-        UNTOLD => Told::Nothing,
+        UNTOLD | SAID => Told::Nothing,
         NONSENSE => Told::Nonsense,
         OTHER => Told::This(print("other")),
         _ => Told::This(print("demo")),

@@ -1,7 +1,7 @@
 //! Our own host as a gateway, in one of its profiles.
 use super::gateway::{
-    Ask, Documents, Gateway, NEVER, NEVER_CONFIG, OPEN_CONFIG, Reply, STRICT, STRICT_CONFIG, Told, config,
-    print, told,
+    Ask, Documents, Gateway, NEVER, NEVER_CONFIG, OPEN_CONFIG, Reply, SAID, STRICT, STRICT_CONFIG, Told,
+    config, print, said_config, told,
 };
 use certdrift_tests::host::{Answer, Profile, Target, Wasm, Worker};
 use std::cell::RefCell;
@@ -10,7 +10,7 @@ use std::rc::Rc;
 pub(crate) struct Ours {
     worker: Worker,
     profile: &'static Profile,
-    roots: [u32; 3],
+    roots: [u32; 4],
     documents: Rc<RefCell<Documents>>,
     asked: Rc<RefCell<Vec<(String, bool)>>>,
 }
@@ -21,7 +21,8 @@ impl Ours {
         let mut ours = Self::with(profile, &config(upstream, OPEN_CONFIG));
         let strict = ours.worker.root(config(upstream, STRICT_CONFIG));
         let never = ours.worker.root(config(upstream, NEVER_CONFIG));
-        ours.roots[1..].copy_from_slice(&[strict, never]);
+        let said = ours.worker.root(config(upstream, &said_config()));
+        ours.roots[1..].copy_from_slice(&[strict, never, said]);
         ours
     }
 
@@ -46,7 +47,7 @@ impl Ours {
             if same { Answer::not_modified() } else { Answer::document(body.clone(), &etag) }
         });
         let root = worker.root(config);
-        Self { worker, profile, roots: [root; 3], documents, asked }
+        Self { worker, profile, roots: [root; 4], documents, asked }
     }
 }
 
@@ -67,6 +68,7 @@ impl Gateway for Ours {
         let root = match ask.host {
             STRICT => self.roots[1],
             NEVER => self.roots[2],
+            SAID => self.roots[3],
             _ => self.roots[0],
         };
         let now = self.worker.now();

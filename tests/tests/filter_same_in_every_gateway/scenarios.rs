@@ -1,6 +1,7 @@
 //! What must happen, whatever the gateway.
 use super::gateway::{
-    Ask, DEMO, FIRST, Gateway, LEDGER, NEVER, NONSENSE, OTHER, STRICT, UNTOLD, entry, in_parts, print, whole,
+    Ask, DEMO, FIRST, Gateway, LEDGER, NEVER, NONSENSE, OTHER, SAID, STRICT, UNTOLD, entry, in_parts, print,
+    whole,
 };
 use certdrift_contract::names::part_path;
 use std::collections::BTreeSet;
@@ -17,6 +18,7 @@ pub(crate) const ALL: &[(&str, Scenario)] = &[
     ("what is not told is not judged", what_is_not_told_is_not_judged),
     ("a token opens health and header", a_token_opens_health_and_header),
     ("header never", header_never),
+    ("a chain that says what it serves is judged by that", a_chain_that_says_what_it_serves),
     ("whatever comes back the last good ledger stays", the_last_good_ledger_stays),
     ("a ledger that is not confirmed is stale", a_ledger_that_is_not_confirmed_is_stale),
     ("of a ledger in parts only what changed is fetched", of_parts_only_what_changed_is_fetched),
@@ -183,10 +185,35 @@ fn header_never(gateway: &mut dyn Gateway) {
     gateway.serves(FIRST + 5, whole(FIRST + 5, &good()));
 }
 
+fn a_chain_that_says_what_it_serves(gateway: &mut dyn Gateway) {
+    let [demo, other] = good();
+    let said = |current| entry(SAID, current, Some("demo"));
+    gateway.serves(FIRST + 6, whole(FIRST + 6, &[demo.clone(), other.clone(), said("demo's next")]));
+    let reply = gateway.get(SAID, "/");
+    let header = reply.header("x-certdrift").unwrap_or_default();
+    assert!(
+        header.starts_with("drift; class=previous;") && header.ends_with("; evidence=declared"),
+        "{header}"
+    );
+    assert!(reply.is_upstreams(), "{reply:?}");
+    let report = gateway.report("?hosts=said.example.com");
+    assert_eq!(
+        report["observations"][0]["verdict"], "drift",
+        "another chain answers for the worker: {report}"
+    );
+    for path in ["/certdrift/livez", "/certdrift/healthz", "/livez"] {
+        assert!(gateway.get(SAID, path).is_upstreams(), "{path}: health is not answered in this chain");
+    }
+    gateway.serves(FIRST + 7, whole(FIRST + 7, &[demo, other, said("demo")]));
+    assert_eq!(gateway.get(SAID, "/").header("x-certdrift"), None);
+    assert_eq!(gateway.healthz(), (200, "match".to_owned()));
+    gateway.serves(FIRST + 8, whole(FIRST + 8, &good()));
+}
+
 fn the_last_good_ledger_stays(gateway: &mut dyn Gateway) {
     let far = FIRST * 2;
     let (index, parts) = {
-        let mut documents = in_parts(FIRST + 6, &good());
+        let mut documents = in_parts(FIRST + 9, &good());
         documents[1].1.push(' ');
         (documents.remove(0), documents)
     };
@@ -206,11 +233,11 @@ fn the_last_good_ledger_stays(gateway: &mut dyn Gateway) {
             let error = report["ledger"]["last_error"].as_str().unwrap_or_default();
             if error.contains(why) { Ok(report) } else { Err(report.to_string()) }
         });
-        assert_eq!(report["ledger"]["revision"], FIRST + 5, "{why}");
+        assert_eq!(report["ledger"]["revision"], FIRST + 8, "{why}");
         let reply = gateway.get(DEMO, "/");
         assert!(reply.is_upstreams() && reply.header("x-certdrift").is_none(), "{why}: {reply:?}");
     }
-    gateway.documents(whole(FIRST + 5, &good()));
+    gateway.documents(whole(FIRST + 8, &good()));
     gateway.until("the good one again", |gateway| {
         let report = gateway.report("");
         if report["ledger"]["last_error"] == "" { Ok(()) } else { Err(report.to_string()) }
@@ -228,7 +255,7 @@ fn a_ledger_that_is_not_confirmed_is_stale(gateway: &mut dyn Gateway) {
     assert_eq!(gateway.get(DEMO, "/certdrift/readyz").status, 200, "a stale ledger harms nobody");
     let reply = gateway.get(DEMO, "/");
     assert!(reply.is_upstreams() && reply.header("x-certdrift").is_none(), "{reply:?}");
-    gateway.documents(whole(FIRST + 5, &good()));
+    gateway.documents(whole(FIRST + 8, &good()));
     gateway.until("it to be confirmed", |gateway| match gateway.healthz() {
         (200, _) => Ok(()),
         verdict => Err(format!("{verdict:?}")),
@@ -236,13 +263,13 @@ fn a_ledger_that_is_not_confirmed_is_stale(gateway: &mut dyn Gateway) {
 }
 
 fn of_parts_only_what_changed_is_fetched(gateway: &mut dyn Gateway) {
-    gateway.serves(FIRST + 10, in_parts(FIRST + 10, &good()));
+    gateway.serves(FIRST + 20, in_parts(FIRST + 20, &good()));
     assert_eq!(gateway.report("")["ledger"]["hosts"], 2);
     for host in [DEMO, OTHER] {
         assert_eq!(gateway.get(host, "/").header("x-certdrift"), None);
     }
     gateway.asked();
-    gateway.serves(FIRST + 11, in_parts(FIRST + 11, &drifting()));
+    gateway.serves(FIRST + 21, in_parts(FIRST + 21, &drifting()));
     let header = gateway.get(DEMO, "/").header("x-certdrift").unwrap_or_default().to_owned();
     assert!(header.starts_with("drift; class=previous;"), "{header}");
     assert_eq!(gateway.get(OTHER, "/").header("x-certdrift"), None);
@@ -254,7 +281,7 @@ fn of_parts_only_what_changed_is_fetched(gateway: &mut dyn Gateway) {
 
 fn an_older_revision_is_taken_when_it_stands(gateway: &mut dyn Gateway) {
     let refused = gateway.metric("polls_total_result=refused");
-    gateway.serves(FIRST + 7, whole(FIRST + 7, &good()));
+    gateway.serves(FIRST + 17, whole(FIRST + 17, &good()));
     assert!(gateway.has_logged("went back from revision"));
     gateway.until("the metric", |gateway| match gateway.metric("polls_total_result=refused") - refused {
         2.. => Ok(()),
