@@ -130,7 +130,7 @@ impl Gateway {
     pub(super) fn tend_loaded(&mut self, now: Millis) {
         let names: Vec<String> = self.places.iter().map(|p| p.endpoint.name.clone()).collect();
         for name in names {
-            let key = format!("configuration of {name}");
+            let key = configuration_of(&name);
             match self.loaded.finding(&name, now) {
                 Some(finding) => self.hold(&key, finding),
                 None => drop(self.own.remove(&key)),
@@ -155,4 +155,9 @@ impl Gateway {
     pub(super) fn place(&self, endpoint: &str) -> Option<&Place> {
         self.places.iter().find(|p| p.endpoint.name == endpoint)
     }
+}
+
+/// What a finding about the configuration that an endpoint has loaded is held by.
+pub(super) fn configuration_of(endpoint: &str) -> String {
+    format!("configuration of {endpoint}")
 }

@@ -97,6 +97,15 @@ impl Gateway {
                 told.push((on, finding.clone()));
             }
         }
+        // So is what a pod has loaded, or has not.
+        for place in self.places.iter().filter(|_| self.leads) {
+            let name = &place.endpoint.name;
+            if let Some(finding) = self.own.get(&super::endpoints::configuration_of(name))
+                && let Some(on) = cluster.watches.regarding(&format!("pod:{name}"))
+            {
+                told.push((on, finding.clone()));
+            }
+        }
         cluster.told.replace(&self.config.name, told);
     }
 }
