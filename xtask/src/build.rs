@@ -13,6 +13,8 @@ pub const WASM: &str = "CERTDRIFT_WASM";
 pub const BINARY: &str = "CERTDRIFT_BIN";
 /// Names the binary that starts clusters, instead of building it.
 pub const CLUSTER: &str = "CERTDRIFT_CLUSTER_BIN";
+/// Names the stand-in for Kong's ingress controller that tests use, instead of building it.
+pub const KIC: &str = "CERTDRIFT_KIC_BIN";
 
 /// The filter as it ships (`certdrift.wasm`; its `certdrift.meta.json` lies beside it).
 ///
@@ -45,6 +47,24 @@ pub fn cluster() -> Result<PathBuf> {
         let mut cargo = workspace::cargo();
         workspace::run(cargo.args(["build", "--quiet", "--workspace", "--bin", "certdrift-cluster"]))?;
         Ok(workspace::target().join("debug/certdrift-cluster"))
+    })
+}
+
+/// The stand-in for Kong's ingress controller.
+///
+/// # Errors
+/// It does not build.
+pub fn kic() -> Result<PathBuf> {
+    static BUILT: Mutex<Option<PathBuf>> = Mutex::new(None);
+    once(&BUILT, KIC, || {
+        workspace::run(workspace::cargo().args([
+            "build",
+            "--quiet",
+            "--workspace",
+            "--bin",
+            "certdrift-kic",
+        ]))?;
+        Ok(workspace::target().join("debug/certdrift-kic"))
     })
 }
 

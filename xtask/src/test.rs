@@ -32,9 +32,10 @@ pub fn run(arguments: &[String]) -> Result<()> {
         workspace::run(workspace::cargo().args(["build", "--workspace", "--tests", "--bins"]))
     })?;
 
-    let binary = workspace::target().join("debug/certdrift");
+    let programs = workspace::target().join("debug");
     let environment = |command: &mut Command| {
-        command.env(build::WASM, &filter.wasm).env(build::BINARY, &binary);
+        command.env(build::WASM, &filter.wasm).env(build::BINARY, programs.join("certdrift"));
+        command.env(build::KIC, programs.join("certdrift-kic"));
         if long {
             command.env("CERTDRIFT_LONG", "1");
         }

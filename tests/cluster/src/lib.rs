@@ -23,6 +23,7 @@ pub mod cluster;
 mod control_plane;
 pub mod image;
 pub mod init;
+mod kong;
 mod network;
 mod node;
 mod pki;
@@ -32,5 +33,6 @@ pub mod up;
 
 pub use addons::CERT_MANAGER;
 pub use cluster::{Cluster, Namespace, Own};
+pub use kong::{GatewayPod, Kong};
 pub use place::Place;
 pub use plan::Kind;

@@ -26,6 +26,11 @@ pub enum Picture {
     /// Debian's nginx with the tap and a shell, as no root. Reads `/etc/nginx/nginx.conf`: serves `tls.crt` and `tls.key` of
     /// `/etc/certdrift-tls` on port 8443, with two workers; its tap answers on loopback and, with the token, on port 8788.
     Nginx,
+    /// Debian's nginx with the tap, taking its certificates by push as Kong does (`tests/cluster/gateway`), as no root: TLS
+    /// on port 8443, `POST /config` on 8001, `/status` on 8100; its tap as [`Picture::Nginx`]'s.
+    Gateway,
+    /// The stand-in for Kong's ingress controller (`tests/kic`), as no root.
+    Kic,
     /// Envoy with the filter at `/etc/envoy/certdrift.wasm` and a shell, as no root. Reads `/etc/envoy/envoy.yaml`, which
     /// has to be mounted.
     Envoy,
@@ -44,6 +49,8 @@ impl Picture {
             Self::Busybox => "localhost/busybox:test",
             Self::Certdrift => "localhost/certdrift:test",
             Self::Nginx => "localhost/nginx:test",
+            Self::Gateway => "localhost/gateway:test",
+            Self::Kic => "localhost/kic:test",
             Self::Envoy => "localhost/envoy:test",
             Self::CertManager => "localhost/cert-manager-controller:test",
             Self::CertManagerWebhook => "localhost/cert-manager-webhook:test",
@@ -56,8 +63,8 @@ impl Picture {
         match self {
             Self::Pause => &[Tool::Cc],
             Self::Busybox => &[Tool::Busybox],
-            Self::Certdrift => &[],
-            Self::Nginx => &[Tool::Nginx, Tool::Busybox],
+            Self::Certdrift | Self::Kic => &[],
+            Self::Nginx | Self::Gateway => &[Tool::Nginx, Tool::Busybox],
             Self::Envoy => &[Tool::Envoy, Tool::Busybox],
             Self::CertManager | Self::CertManagerWebhook => &[Tool::CertManager],
         }
@@ -91,8 +98,15 @@ impl Picture {
                 root.stripped(&build::certdrift()?, "/certdrift")?;
                 Image { entrypoint: &["/certdrift"], user: NONROOT, ..image }
             }
-            Self::Nginx => {
+            Self::Kic => {
+                root.stripped(&build::kic()?, "/kic")?;
+                Image { entrypoint: &["/kic"], user: NONROOT, ..image }
+            }
+            Self::Nginx | Self::Gateway => {
                 nginx(root)?;
+                if self == Self::Gateway {
+                    gateway(root)?;
+                }
                 Image {
                     entrypoint: &["/usr/sbin/nginx"],
                     arguments: &["-e", "/dev/stderr"],
@@ -142,10 +156,7 @@ fn nginx(root: &Root) -> Result<()> {
         let text = std::fs::read_to_string(shipped.join(name))?;
         root.file(&format!("/etc/certdrift/{name}"), &text.replace("# listen 8788;", "listen 8788;"))?;
     }
-    let mut text = String::new();
-    for module in ["ndk_http_module", "ngx_http_lua_module"] {
-        writeln!(text, "load_module {MODULES}/{module}.so;")?;
-    }
+    let mut text = load_modules();
     text.push_str("worker_processes 2;\ndaemon off;\npid /tmp/nginx.pid;\nerror_log /dev/stderr notice;\n");
     text.push_str("events { worker_connections 1024; }\nhttp {\naccess_log off;\n");
     for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"] {
@@ -158,4 +169,23 @@ fn nginx(root: &Root) -> Result<()> {
          location / { return 200 \"hello\\n\"; }\n}\n}\n",
     );
     root.file("/etc/nginx/nginx.conf", &text)
+}
+
+fn load_modules() -> String {
+    let line = |module: &str| format!("load_module {MODULES}/{module}.so;\n");
+    ["ndk_http_module", "ngx_http_lua_module"].map(line).concat()
+}
+
+/// What makes of [`nginx`]'s one that takes pushes.
+fn gateway(root: &Root) -> Result<()> {
+    let folder = workspace::root().join("tests/cluster/gateway");
+    let text = std::fs::read_to_string(folder.join("nginx.conf"))?;
+    root.file("/etc/nginx/nginx.conf", &(load_modules() + &text))?;
+    root.file("/etc/nginx/gateway.lua", &std::fs::read_to_string(folder.join("gateway.lua"))?)?;
+    // Subject and issuer as Kong's: by them the tap knows a placeholder.
+    let key = rcgen::KeyPair::generate()?;
+    let mut placeholder = rcgen::CertificateParams::new(vec![])?;
+    placeholder.distinguished_name.push(rcgen::DnType::CommonName, "localhost");
+    root.file("/etc/nginx/placeholder.crt", &placeholder.self_signed(&key)?.pem())?;
+    root.file("/etc/nginx/placeholder.key", &key.serialize_pem())
 }
