@@ -144,11 +144,19 @@ impl Gateway {
             let known = self.machine.as_ref().and_then(|m| m.endpoints.get(&endpoint.name));
             if known.is_some_and(|known| known.status == Status::Starting) {
                 let workers = self.workers(&endpoint.name);
+                let started = started.filter(|_| self.reads_files());
                 let up = Event::EndpointUp { endpoint: endpoint.name, edge: endpoint.edge, workers, started };
                 effects.extend(self.event(up, now));
             }
         }
         effects
+    }
+
+    /// Whether its certificates are files to it. A gateway whose hosts are bound by Ingresses or listeners is given them by
+    /// its controller: when it started says nothing of how new they are.
+    pub(super) fn reads_files(&self) -> bool {
+        let bindings = self.config.kubernetes.as_ref().map(|cluster| &cluster.bindings);
+        bindings.is_none_or(|b| b.kong_ingress.is_none() && b.gateway_api.is_none())
     }
 
     /// Whether it serves there now.

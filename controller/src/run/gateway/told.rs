@@ -26,9 +26,7 @@ impl Gateway {
                     Some(workers) => self.workers.insert(endpoint.clone(), workers),
                     None => self.workers.remove(&endpoint),
                 };
-                // What is pushed to it in one piece is read from no file: when it began says nothing of how new that is.
-                let pushed = self.loaded.of(&endpoint, now).is_some();
-                let started = started.map(Millis::from).or(pod_started).filter(|_| !pushed);
+                let started = started.map(Millis::from).or(pod_started).filter(|_| self.reads_files());
                 let starts = Event::EndpointStarting { endpoint: endpoint.clone() };
                 let mut effects = self.event(Event::EndpointUp { endpoint, edge, workers, started }, now);
                 if starting {
