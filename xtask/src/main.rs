@@ -10,7 +10,7 @@ type Command = (&'static str, &'static str, fn(&[String]) -> Result<()>);
 const COMMANDS: &[Command] = &[
     (
         "demo",
-        "a renewal, drift, healing and proof in under a minute; --keep leaves it running",
+        "a renewal, drift, healing and proof in under a minute; --kubernetes: in a real cluster, in three; --keep leaves it running",
         xtask::demo::run,
     ),
     ("test", "run all tests, in real gateways; --long for the long random ones", xtask::test::run),

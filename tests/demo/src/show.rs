@@ -1,6 +1,7 @@
 //! What the viewer sees: headings, commands that can be repeated by hand, and what they print.
 use anyhow::{Context as _, Result, bail};
 use signal_hook::consts::{SIGINT, SIGTERM};
+use std::ffi::OsString;
 use std::fmt;
 use std::io::{IsTerminal as _, Write as _};
 use std::process::{Command, Stdio};
@@ -26,6 +27,8 @@ pub(crate) struct Show {
     stop: Arc<AtomicBool>,
     colour: bool,
     began: Instant,
+    /// Further variables of the commands' environment.
+    environment: Vec<(&'static str, OsString)>,
 }
 
 /// What a command printed, and how it ended.
@@ -42,7 +45,12 @@ impl Show {
             signal_hook::flag::register(signal, Arc::clone(&stop))?;
         }
         let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Ok(Self { stop, colour, began: Instant::now() })
+        Ok(Self { stop, colour, began: Instant::now(), environment: Vec::new() })
+    }
+
+    /// Sets a variable of the environment of all commands from now on.
+    pub(crate) fn set(&mut self, name: &'static str, value: OsString) {
+        self.environment.push((name, value));
     }
 
     /// A scene begins.
@@ -84,7 +92,11 @@ impl Show {
     /// Runs a command for sh.
     pub(crate) fn quietly(&self, text: &str) -> Result<Ran> {
         self.interrupted()?;
-        let said = Command::new("sh").arg("-c").arg(text).stdin(Stdio::null()).output().context("sh")?;
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(text).envs(self.environment.iter().cloned()).stdin(Stdio::null());
+        let said = shell.output().context("sh")?;
+        // What Ctrl-C has ended as well has not failed.
+        self.interrupted()?;
         let mut output = String::from_utf8_lossy(&said.stdout).into_owned();
         output.push_str(&String::from_utf8_lossy(&said.stderr));
         Ok(Ran { output: output.trim_end().to_owned(), code: said.status.code() })
@@ -95,7 +107,13 @@ impl Show {
         self.within(Duration::from_secs(40), what, look)
     }
 
-    fn within<T>(&self, patience: Duration, what: &str, mut look: impl FnMut() -> Result<T>) -> Result<T> {
+    /// As [`Show::until`], for so long at most.
+    pub(crate) fn within<T>(
+        &self,
+        patience: Duration,
+        what: &str,
+        mut look: impl FnMut() -> Result<T>,
+    ) -> Result<T> {
         let deadline = Instant::now() + patience;
         loop {
             self.interrupted()?;
