@@ -22,7 +22,7 @@ const COMMANDS: &[Command] = &[
     ("filter", "build the filter: target/filter/certdrift.wasm and certdrift.meta.json", filter),
     (
         "bench",
-        "measure beside peers and floors, and write docs/performance.md; names of parts measure only those",
+        "measure beside peers and floors, and write docs/performance.md; --kubernetes: in a cluster; names: only those",
         xtask::bench::run,
     ),
     (

@@ -11,6 +11,9 @@ pub const NO_CLUSTER: Kind = Kind {
     severity: Severity::Error,
 };
 
+/// How the API server's audit log and its metrics name us.
+const USER_AGENT: &str = concat!("certdrift/", env!("CARGO_PKG_VERSION"));
+
 /// A client. Nothing is asked yet: a server that is away is no error. With a context, the kubeconfig is that of
 /// KUBECONFIG where no file is named.
 ///
@@ -44,5 +47,8 @@ pub async fn client(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<
 /// Certificates, keys or tokens of the configuration cannot be used.
 pub fn from(mut config: kube::Config) -> Result<kube::Client, kube::Error> {
     config.default_retry = false;
+    if !config.headers.iter().any(|(name, _)| *name == http::header::USER_AGENT) {
+        config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(USER_AGENT)));
+    }
     kube::Client::try_from(config)
 }

@@ -78,7 +78,7 @@ fn scene() -> Result<Scene> {
         .chain(chain.clone().declares(first.fingerprint))
         .start()?;
     let mut controller =
-        Running::start_at(address, &configuration(certificates.path(), &nginx, nginx_address, &envoy))?;
+        Running::start_at(address, "", &configuration(certificates.path(), &nginx, nginx_address, &envoy))?;
     controller.ready()?;
     Ok(Scene { controller, envoy, chain, nginx, nginx_address, ca, certificates })
 }

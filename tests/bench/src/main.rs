@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: certdrift beside its peers, floors and targets, measured in one run.
 //!
-//! Without names everything is measured and `docs/performance.md` written; with names only those are, and printed.
+//! Without names everything on one machine is measured and its part of `docs/performance.md` written; with `--kubernetes`
+//! what is measured in a cluster; with names only those are, and printed.
 #![forbid(unsafe_code)]
 
 mod ask;
@@ -9,6 +10,7 @@ mod controller;
 mod drift;
 mod envoy;
 mod handshakes;
+mod kubernetes;
 mod ledger;
 mod machine;
 mod page;
@@ -19,7 +21,7 @@ mod tap;
 mod wrk;
 
 use anyhow::{Context as _, Result, bail};
-use page::Section;
+use page::{Part, Section};
 use std::process::ExitCode;
 use xtask::progress::Step;
 
@@ -27,10 +29,10 @@ use xtask::progress::Step;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// A part of the page: its name, and what measures it.
-type Part = (&'static str, fn() -> Result<Section>);
+/// A section of the page: its name, and what measures it.
+type Measured = (&'static str, fn() -> Result<Section>);
 
-const SECTIONS: &[Part] = &[
+const SECTIONS: &[Measured] = &[
     ("handshakes", handshakes::section),
     ("envoy", envoy::section),
     ("tap", tap::section),
@@ -38,6 +40,7 @@ const SECTIONS: &[Part] = &[
     ("drift", drift::section),
     ("controller", controller::section),
 ];
+const CLUSTER: &[Measured] = &[("kubernetes", kubernetes::section)];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -54,20 +57,30 @@ fn main() -> ExitCode {
     }
 }
 
-fn measure(names: &[String]) -> Result<()> {
-    if let Some(unknown) = names.iter().find(|name| !SECTIONS.iter().any(|(known, _)| known == name)) {
-        let known: Vec<&str> = SECTIONS.iter().map(|(name, _)| *name).collect();
+fn all() -> impl Iterator<Item = &'static Measured> {
+    SECTIONS.iter().chain(CLUSTER)
+}
+
+fn measure(arguments: &[String]) -> Result<()> {
+    let (part, names) = match arguments.split_first() {
+        Some((first, rest)) if first == "--kubernetes" => (Part::Cluster, rest),
+        _ => (Part::Alone, arguments),
+    };
+    if let Some(unknown) = names.iter().find(|name| !all().any(|(known, _)| known == name)) {
+        let known: Vec<&str> = all().map(|(name, _)| *name).collect();
         bail!("nothing is called {unknown:?}; there are: {}", known.join(", "));
     }
+    let wanted: Vec<&Measured> = match (part, names) {
+        (Part::Alone, []) => SECTIONS.iter().collect(),
+        (Part::Cluster, []) => CLUSTER.iter().collect(),
+        (_, names) => all().filter(|(name, _)| names.iter().any(|wanted| wanted == name)).collect(),
+    };
     let machine = machine::lines()?;
     for line in &machine {
         println!("{line}");
     }
     let mut sections = Vec::new();
-    for (name, section) in SECTIONS {
-        if !names.is_empty() && !names.iter().any(|wanted| wanted == name) {
-            continue;
-        }
+    for (name, section) in wanted {
         let step = Step::start(format!("measuring: {name}"));
         let section = section().with_context(|| (*name).to_owned())?;
         step.done("");
@@ -76,7 +89,9 @@ fn measure(names: &[String]) -> Result<()> {
     }
     if names.is_empty() {
         let path = xtask::workspace::root().join("docs/performance.md");
-        std::fs::write(&path, page::markdown(&machine, &sections)).context("docs/performance.md")?;
+        let before = std::fs::read_to_string(&path).unwrap_or_default();
+        std::fs::write(&path, page::markdown(&before, part, &machine, &sections))
+            .context("docs/performance.md")?;
         println!("\nwritten: docs/performance.md");
     }
     Ok(())

@@ -165,9 +165,29 @@ pub(crate) fn text(section: &Section) -> String {
     out
 }
 
-/// The page. `machine` is its own lines: what was measured on, when, and with which versions.
-pub(crate) fn markdown(machine: &[String], sections: &[Section]) -> String {
-    let mut out = String::from(HEAD);
+/// A part of the page, written whole by one run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// On one machine.
+    Alone,
+    /// `--kubernetes`
+    Cluster,
+}
+
+/// The page with this part written anew, and the other as it was. `machine` is the part's own lines: what was measured
+/// on, when, and with which versions.
+pub(crate) fn markdown(before: &str, part: Part, machine: &[String], sections: &[Section]) -> String {
+    let (alone, cluster) = before.split_once(CLUSTER).unwrap_or((before, ""));
+    let new = block(machine, sections);
+    match part {
+        Part::Alone if cluster.is_empty() => format!("{HEAD}{new}"),
+        Part::Alone => format!("{HEAD}{new}\n{CLUSTER}{cluster}"),
+        Part::Cluster => format!("{}\n\n{CLUSTER}\n{new}", alone.trim_end()),
+    }
+}
+
+fn block(machine: &[String], sections: &[Section]) -> String {
+    let mut out = String::new();
     for line in machine {
         let _ = writeln!(out, "- {line}");
     }
@@ -194,6 +214,11 @@ pub(crate) fn markdown(machine: &[String], sections: &[Section]) -> String {
     }
     out
 }
+
+const CLUSTER: &str = "# Performance in a cluster
+
+<!-- From here on written by `cargo xtask bench --kubernetes`, whole, in one run; not by hand. -->
+";
 
 const HEAD: &str = "# Performance
 
@@ -227,7 +252,7 @@ mod tests {
 
     #[test]
     fn the_median_is_held_to_the_target_and_a_missed_one_is_said_first() {
-        let page = markdown(&["a machine".to_owned()], &[section()]);
+        let page = markdown("", Part::Alone, &["a machine".to_owned()], &[section()]);
         assert!(
             page.contains("| a handshake, ms | ours | 0.250 | 0.290 | 0.310 | 3 | ≤ 0.300 ms | met |"),
             "{page}"
@@ -235,6 +260,17 @@ mod tests {
         assert!(page.contains("| theirs, ms | peer | 1,234 | 1,234 | 1,234 | 1 |  |  |"), "{page}");
         assert!(page.contains("Targets met: 1; missed: 1."), "{page}");
         assert!(page.contains("- missed: a handshake, ms: 0.290, target ≤ 0.280 ms"), "{page}");
+    }
+
+    #[test]
+    fn each_part_is_written_anew_and_leaves_the_other_alone() {
+        let write =
+            |before: &str, part, machine: &str| markdown(before, part, &[machine.to_owned()], &[section()]);
+        let alone = write("", Part::Alone, "first");
+        let both = write(&alone, Part::Cluster, "second");
+        assert!(both.starts_with(&alone), "{both}");
+        let again = write(&write(&both, Part::Alone, "third"), Part::Cluster, "fourth");
+        assert_eq!(again, both.replace("first", "third").replace("second", "fourth"));
     }
 
     #[test]

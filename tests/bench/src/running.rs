@@ -26,15 +26,15 @@ impl Running {
     /// Starts it with these gateways (the YAML below `gateways:`). Not waited for: how long that takes is the question.
     pub(crate) fn start(gateways: &str) -> Result<Self> {
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        Self::start_at(address, gateways)
+        Self::start_at(address, "", gateways)
     }
 
-    /// As [`Running::start`], where others must know its address before.
-    pub(crate) fn start_at(address: SocketAddr, gateways: &str) -> Result<Self> {
+    /// As [`Running::start`], where others must know its address before; with more sections of the configuration.
+    pub(crate) fn start_at(address: SocketAddr, sections: &str, gateways: &str) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("certdrift-bench-").tempdir()?;
         let configuration = folder.path().join("certdrift.yaml");
         let text = format!(
-            "state_dir: {}\nlisten: {{address: \"{address}\"}}\nlog: {{format: json}}\ngateways:\n{gateways}",
+            "state_dir: {}\nlisten: {{address: \"{address}\"}}\nlog: {{format: json}}\n{sections}gateways:\n{gateways}",
             folder.path().join("state").display(),
         );
         std::fs::write(&configuration, text)?;

@@ -44,6 +44,14 @@ impl Samples {
         if sorted.len() % 2 == 1 { at(half) } else { f64::midpoint(at(half.wrapping_sub(1)), at(half)) }
     }
 
+    /// The figure that this share of them does not exceed; not a number when there is none.
+    pub(crate) fn quantile(&self, share: f64) -> f64 {
+        let mut sorted = self.0.clone();
+        sorted.sort_by(f64::total_cmp);
+        let rank = (share * sorted.len() as f64).ceil() as usize;
+        sorted.get(rank.saturating_sub(1)).copied().unwrap_or(f64::NAN)
+    }
+
     /// This over `other`, pair by pair: both of a pair were taken one right after the other, so that what the machine did
     /// meanwhile stands in both.
     pub(crate) fn over(&self, other: &Self) -> Self {
