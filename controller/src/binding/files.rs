@@ -82,7 +82,7 @@ pub fn bind(inventory: &Inventory, rules: &Rules, previous: Option<&Ledger>, now
         won.dedup();
         if !won.is_empty() {
             let (source, certificates) = (stored.source.clone(), stored.certificates.clone());
-            out.entries.push(Bound { source, hosts: won, certificates, incoming: Vec::new() });
+            out.entries.push(Arc::new(Bound { source, hosts: won, certificates, incoming: Vec::new() }));
         }
     }
     for ((loser, winner), hosts) in shadowed {

@@ -24,8 +24,9 @@ use std::sync::Arc;
 /// What one gateway should serve, before it is compared with the ledger of before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Binding {
-    /// Sorted by source; a host stands in one of them only, and none is without hosts.
-    pub entries: Vec<Bound>,
+    /// Sorted by source; a host stands in one of them only, and none is without hosts. One that is as it was may be the very
+    /// same: what is made of it is the same then, too.
+    pub entries: Vec<Arc<Bound>>,
     /// The gateway's default certificate; its hosts are not used.
     pub default: Option<Bound>,
     /// Sources of which nothing good is known: what the ledger has of them stays.

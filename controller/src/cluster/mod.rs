@@ -11,6 +11,7 @@ pub mod object;
 pub mod pod;
 pub mod selector;
 pub mod watch;
+mod watched;
 pub mod watches;
 
-pub use object::{Condition, Meta, ObjectName};
+pub use object::{Condition, Meta, Names, ObjectName};

@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// Namespace and name of an object.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -14,6 +15,9 @@ pub struct ObjectName {
     /// Its name.
     pub name: Box<str>,
 }
+
+/// Names of objects, sorted, each once; shared by who remembers them.
+pub type Names = Arc<[ObjectName]>;
 
 impl ObjectName {
     /// From its two parts.

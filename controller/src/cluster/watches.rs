@@ -4,10 +4,11 @@ use super::cert_manager::{Certificate, CertificateRequest};
 use super::gateway::{Gateway, GatewayClass, ListenerSet, Namespace, ReferenceGrant, TlsRoute};
 use super::ingress::{Ingress, IngressClass};
 use super::pod::{Pod, Service};
-use super::watch::drive::{Known, Watch};
-use super::watch::machine::{Pace, Problem};
+use super::watch::machine::Pace;
 use super::watch::request::Resource;
-use super::watch::wire::{Reader, objects};
+use super::watch::store::Store;
+use super::watch::wire::objects;
+use super::watched::{Starter, Watched, refs};
 use crate::binding::assemble::{Assembled, Cluster, Memory, Rules, Secrets, assemble};
 use crate::binding::gateway_api;
 use crate::events::plan::Regarding;
@@ -17,12 +18,10 @@ use crate::issuance::follow::{self, Issuance, follow};
 use crate::issuance::not_stored::Suspects;
 use crate::observe::pods::{self, Finder, Pods, Which};
 use crate::source::kubernetes::Reach;
-use crate::source::kubernetes::findings as kinds;
 use crate::source::kubernetes::requests::Issued;
 use crate::source::kubernetes::secret::{Secret, Selection, reader};
 use certdrift_contract::UnixTime;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, MutexGuard};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -41,47 +40,6 @@ pub struct Needs {
     pub listener_sets: bool,
     /// How gateways' pods are found.
     pub pods: Vec<Finder>,
-}
-
-/// A kind of object: one watch, or one a namespace.
-#[derive(Debug)]
-struct Watched<T>(Vec<Arc<Watch<T>>>);
-
-impl<T: PartialEq + Send + 'static> Watched<T> {
-    fn guards(&self) -> Vec<MutexGuard<'_, Known<T>>> {
-        self.0.iter().map(|w| w.known()).collect()
-    }
-
-    fn uid(&self, name: &ObjectName, of: impl Fn(&T) -> &str) -> Option<String> {
-        self.0.iter().find_map(|watch| watch.known().store.get(name).map(|object| of(object).to_owned()))
-    }
-
-    /// Whether all was seen. Where it need not be there, one that may not be looked at counts as empty.
-    fn is_complete(&self, needed: bool) -> bool {
-        self.0.iter().all(|w| {
-            let known = w.known();
-            known.store.is_complete() || (!needed && matches!(known.problem, Some(Problem::Forbidden(_))))
-        })
-    }
-
-    fn findings(&self, out: &mut Vec<Finding>) {
-        for watch in &self.0 {
-            let known = watch.known();
-            let place = watch.resource.path();
-            match &known.problem {
-                Some(Problem::Forbidden(why)) => out.push(kinds::FORBIDDEN.on(&place, why)),
-                Some(Problem::Broken(why)) => out.push(kinds::NOT_UP_TO_DATE.on(&place, why)),
-                None => {}
-            }
-            for (name, why) in known.store.faults() {
-                out.push(kinds::OBJECT_UNREADABLE.on(format!("{place} {name}"), why));
-            }
-        }
-    }
-}
-
-fn refs<'a, T: PartialEq>(guards: &'a [MutexGuard<'_, Known<T>>]) -> Vec<&'a T> {
-    guards.iter().flat_map(|known| known.store.iter().map(|(_, object)| object)).collect()
 }
 
 /// All watches of a cluster; they end with it.
@@ -105,48 +63,6 @@ pub struct Watches {
     changes: watch::Receiver<u64>,
     pod_changes: watch::Receiver<u64>,
     _tasks: JoinSet<()>,
-}
-
-/// Starts watches, and hears their bells.
-struct Starter {
-    client: kube::Client,
-    reach: Reach,
-    pace: Pace,
-    bell: watch::Sender<u64>,
-    tasks: JoinSet<()>,
-    started: u64,
-}
-
-impl Starter {
-    fn start<T>(&mut self, resources: Vec<Resource>, read: impl Fn() -> Reader<T>) -> Watched<T>
-    where
-        T: PartialEq + Send + 'static,
-    {
-        let all = resources.into_iter().map(|resource| {
-            let watch = Watch::new(resource);
-            self.started = self.started.wrapping_add(1);
-            // Watches of one process must part ways, and those of several replicas too.
-            let spread = self.started ^ u64::from(std::process::id()).wrapping_mul(0x9e37_79b9);
-            self.tasks.spawn(Arc::clone(&watch).run(self.client.clone(), read(), spread, self.pace));
-            let (mut changes, bell) = (watch.changes(), self.bell.clone());
-            self.tasks.spawn(async move {
-                while changes.changed().await.is_ok() {
-                    bell.send_modify(|n| *n = n.wrapping_add(1));
-                }
-            });
-            watch
-        });
-        Watched(all.collect())
-    }
-
-    /// A kind that lives in namespaces: of all of them, or of those that the reach names.
-    fn namespaced(&self, wanted: bool, resource: &Resource) -> Vec<Resource> {
-        match &self.reach {
-            _ if !wanted => Vec::new(),
-            Reach::Namespaces(names) => names.iter().map(|n| resource.clone().within(n)).collect(),
-            Reach::Cluster | Reach::Keyless => vec![resource.clone()],
-        }
-    }
 }
 
 /// The watches of pods that it takes to find all: of a namespace, or of those in it with certain labels.
@@ -204,7 +120,11 @@ impl Watches {
             services,
             pod_changes,
             selection: needs.selection.clone(),
-            secrets: s.start(s.namespaced(!keyless, &tls), || reader(needs.selection.clone())),
+            secrets: s.start_with(
+                s.namespaced(!keyless, &tls),
+                || reader(needs.selection.clone()),
+                || Store::shaped(Secret::binds_like),
+            ),
             ingresses: s.start(s.namespaced(ingress, &networking("ingresses")), || {
                 objects(|o: &mut Ingress| &mut o.metadata)
             }),
@@ -302,7 +222,7 @@ impl Watches {
     #[must_use]
     pub fn issuance(
         &self,
-        secrets: &BTreeSet<ObjectName>,
+        secrets: &[ObjectName],
         suspects: &BTreeMap<Box<str>, Suspects>,
         memory: &mut follow::Memory,
         now: UnixTime,
@@ -354,10 +274,28 @@ impl Watches {
         })
     }
 
+    /// Another number when anything has changed that claims are made of.
+    fn shape(&self) -> u64 {
+        [
+            self.secrets.shape(),
+            self.ingresses.shape(),
+            self.ingress_classes.shape(),
+            self.gateways.shape(),
+            self.gateway_classes.shape(),
+            self.sets.shape(),
+            self.routes.shape(),
+            self.grants.shape(),
+            self.namespaces.shape(),
+        ]
+        .into_iter()
+        .fold(0, u64::wrapping_add)
+    }
+
     /// One gateway's binding, as of now.
     #[must_use]
     pub fn assemble(&self, rules: &Rules, memory: &mut Memory, now: UnixTime) -> Assembled {
-        let complete = self.is_complete();
+        // Both before anything is looked at: what changes meanwhile has another shape the next time.
+        let (complete, shape) = (self.is_complete(), self.shape());
         let (ingresses, ingress_classes) = (self.ingresses.guards(), self.ingress_classes.guards());
         let (gateways, gateway_classes) = (self.gateways.guards(), self.gateway_classes.guards());
         let (sets, routes) = (self.sets.guards(), self.routes.guards());
@@ -384,6 +322,7 @@ impl Watches {
             },
             issued: Issued::new(refs(&certificates), refs(&requests)),
             complete,
+            shape: Some(shape),
         };
         let mut out = assemble(&cluster, rules, memory, now);
         drop((secrets, ingresses, ingress_classes, gateways, gateway_classes, sets));

@@ -8,7 +8,7 @@ use crate::cluster::cert_manager::Certificate;
 use crate::finding::Finding;
 use crate::source::kubernetes::requests::Issued;
 use certdrift_contract::UnixTime;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// What was thought of each Certificate before, by its UID.
 #[derive(Clone, Debug, Default)]
@@ -27,7 +27,7 @@ pub struct Issuance {
 
 /// Judges the Certificates of these Secrets. `look` tells what is known of a Secret, `suspects` what of the permissions.
 pub fn follow(
-    secrets: &BTreeSet<ObjectName>,
+    secrets: &[ObjectName],
     issued: &Issued<'_>,
     look: &dyn Fn(&ObjectName) -> Target,
     suspects: &dyn Fn(&ObjectName) -> Suspects,
@@ -37,7 +37,7 @@ pub fn follow(
     let mut owners: BTreeMap<ObjectName, Vec<&Certificate>> = BTreeMap::new();
     for certificate in issued.certificates() {
         let secret = certificate.secret();
-        if secrets.contains(&secret) {
+        if secrets.binary_search(&secret).is_ok() {
             owners.entry(secret).or_default().push(certificate);
         }
     }
@@ -92,7 +92,7 @@ mod tests {
     fn only_certificates_behind_the_gateways_secrets_are_judged_and_since_when_is_remembered() {
         let all = [certificate("web"), certificate("other")];
         let issued = Issued::new(&all, Vec::<&CertificateRequest>::new());
-        let ours = BTreeSet::from([ObjectName::new("demo", "web-tls")]);
+        let ours = [ObjectName::new("demo", "web-tls")];
         let mut memory = Memory::default();
         let mut told = |after: i64| {
             follow(&ours, &issued, &|_| Target::Unknown, &|_| Suspects::Unknown, &mut memory, NOW.plus(after))

@@ -9,8 +9,9 @@ use crate::finding::Finding;
 use crate::source::Certificate;
 use certdrift_contract::ledger::{Content, Entry, Expectation, Expected, MAX_AHEAD, MAX_RETIRING, Retiring};
 use certdrift_contract::{HostPattern, Ledger, Revision, Rules, UnixTime};
+use std::cell::OnceCell;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Seconds a predecessor is accepted unless configured otherwise.
@@ -27,33 +28,58 @@ pub struct Policy {
     pub grace: i64,
 }
 
-/// The next ledger (with entries, never an index); equal to `previous` when nothing has changed.
+/// What a ledger was made of: where that has not changed, neither has the entry.
+#[derive(Clone, Debug)]
+pub struct Made {
+    bound: Vec<Arc<Bound>>,
+    held: BTreeSet<String>,
+}
+
+impl Made {
+    /// Of a binding.
+    #[must_use]
+    pub fn of(binding: &Binding) -> Self {
+        Self { bound: binding.entries.clone(), held: binding.held.clone() }
+    }
+}
+
+/// The next ledger (with entries, never an index); equal to `previous` when nothing has changed. `made` is what `previous`
+/// was built from, where that is known.
 #[must_use]
 pub fn build(
     binding: &Binding,
     previous: Option<&Ledger>,
+    made: Option<&Made>,
     policy: &Policy,
     now: UnixTime,
 ) -> (Ledger, Option<Finding>) {
     let before = Before::of(previous.filter(|p| p.gateway == policy.gateway));
     let until = now.plus(policy.grace.max(0));
-    let mut entries: BTreeMap<&str, Arc<Entry>> = BTreeMap::new();
-    let mut taken: BTreeSet<&HostPattern> = BTreeSet::new();
+    let mut unchanged = Unchanged::new(made, &before);
+    let mut entries: Vec<Arc<Entry>> = Vec::with_capacity(binding.entries.len());
     for bound in &binding.entries {
-        taken.extend(&bound.hosts);
-        entries.insert(&bound.source, before.entry(bound, binding.held.contains(&*bound.source), until, now));
+        let held = !binding.held.is_empty() && binding.held.contains(&*bound.source);
+        entries.push(match unchanged.entry(bound).filter(|_| !held) {
+            Some(entry) => Arc::clone(entry),
+            None => before.entry(bound, held, until, now),
+        });
     }
     // What cannot be seen now is not gone.
-    for (source, old) in &before.entries {
-        let stays = !binding.complete || binding.held.contains(*source);
-        if stays && !entries.contains_key(source) {
-            let hosts: Vec<_> = old.hosts.iter().filter(|h| !taken.contains(h)).cloned().collect();
-            if hosts.len() == old.hosts.len() {
-                entries.insert(source, Arc::clone(old));
-            } else if !hosts.is_empty() {
-                entries.insert(source, Arc::new(Entry { hosts, ..Entry::clone(old) }));
+    if !binding.complete || !binding.held.is_empty() {
+        let sources: BTreeSet<&str> = binding.entries.iter().map(|bound| &*bound.source).collect();
+        let taken: BTreeSet<&HostPattern> = binding.entries.iter().flat_map(|bound| &bound.hosts).collect();
+        for old in before.entries {
+            let stays = !binding.complete || binding.held.contains(&old.source);
+            if stays && !sources.contains(old.source.as_str()) {
+                let hosts: Vec<_> = old.hosts.iter().filter(|h| !taken.contains(h)).cloned().collect();
+                if hosts.len() == old.hosts.len() {
+                    entries.push(Arc::clone(old));
+                } else if !hosts.is_empty() {
+                    entries.push(Arc::new(Entry { hosts, ..Entry::clone(old) }));
+                }
             }
         }
+        entries.sort_by(|a, b| a.source.cmp(&b.source));
     }
     let default = match &binding.default {
         Some(bound) => Some(before.default(bound, until)),
@@ -64,12 +90,46 @@ pub fn build(
         rules: policy.rules,
         revision: Revision(0),
         published_at: now,
-        content: Content::Entries(entries.into_values().collect()),
+        content: Content::Entries(entries),
         default,
     };
     next.sort();
     let (revision, published_at, finding) = revise(&next, previous, now);
     (Ledger { revision, published_at, ..next }, finding)
+}
+
+/// Finds entries that are as they were, in one walk: all are sorted by source, and sources are asked for in that order.
+struct Unchanged<'a> {
+    made: Option<&'a Made>,
+    bound: &'a [Arc<Bound>],
+    entries: &'a [Arc<Entry>],
+}
+
+impl<'a> Unchanged<'a> {
+    fn new(made: Option<&'a Made>, before: &Before<'a>) -> Self {
+        let bound = made.map(|made| made.bound.as_slice()).unwrap_or_default();
+        Self { made, bound, entries: before.entries }
+    }
+
+    /// The entry of before, where it was made of this very binding. One that was made while a member of its source was held
+    /// may say more than its binding does.
+    fn entry(&mut self, bound: &Arc<Bound>) -> Option<&'a Arc<Entry>> {
+        while let Some((was, rest)) = self.bound.split_first()
+            && was.source < bound.source
+        {
+            self.bound = rest;
+        }
+        if !Arc::ptr_eq(self.bound.first()?, bound) {
+            return None;
+        }
+        while let Some((entry, rest)) = self.entries.split_first()
+            && *entry.source < *bound.source
+        {
+            self.entries = rest;
+        }
+        let held = self.made.is_none_or(|made| made.held.contains(&*bound.source));
+        self.entries.first().filter(|entry| *entry.source == *bound.source && !held)
+    }
 }
 
 /// The revision: that of before while the content is the same, else higher, and never lower than the clock's seconds.
@@ -97,8 +157,10 @@ fn revise(next: &Ledger, previous: Option<&Ledger>, now: UnixTime) -> (Revision,
 
 /// The ledger of before, ready to be asked.
 struct Before<'a> {
-    entries: HashMap<&'a str, &'a Arc<Entry>>,
-    hosts: HashMap<&'a HostPattern, &'a Arc<Entry>>,
+    /// Sorted by source.
+    entries: &'a [Arc<Entry>],
+    /// Which entry has a host; made when it is asked for first.
+    hosts: OnceCell<HashMap<&'a HostPattern, &'a Arc<Entry>>>,
     default: Option<&'a Expectation>,
 }
 
@@ -108,16 +170,22 @@ impl<'a> Before<'a> {
             Some(Content::Entries(entries)) => entries,
             _ => &[],
         };
-        Self {
-            entries: entries.iter().map(|e| (e.source.as_str(), e)).collect(),
-            hosts: entries.iter().flat_map(|e| e.hosts.iter().map(move |h| (h, e))).collect(),
-            default: previous.and_then(|p| p.default.as_ref()),
-        }
+        Self { entries, hosts: OnceCell::new(), default: previous.and_then(|p| p.default.as_ref()) }
+    }
+
+    fn of_source(&self, source: &str) -> Option<&'a Arc<Entry>> {
+        let at = self.entries.binary_search_by(|entry| entry.source.as_str().cmp(source)).ok()?;
+        self.entries.get(at)
+    }
+
+    fn of_host(&self, host: &HostPattern) -> Option<&'a Arc<Entry>> {
+        let all = || self.entries.iter().flat_map(|e| e.hosts.iter().map(move |h| (h, e))).collect();
+        self.hosts.get_or_init(all).get(host).copied()
     }
 
     /// The next entry of a source; the one of before where nothing has changed.
     fn entry(&self, bound: &Bound, partly_held: bool, until: UnixTime, now: UnixTime) -> Arc<Entry> {
-        let old = self.entries.get(&*bound.source).copied();
+        let old = self.of_source(&bound.source);
         let mut current = expected(&bound.certificates);
         let mut since = now;
         if let Some(old) = old {
@@ -131,8 +199,10 @@ impl<'a> Before<'a> {
             }
         }
         let mut sources: Vec<&Arc<Entry>> = old.into_iter().collect();
-        for host in &bound.hosts {
-            if let Some(other) = self.hosts.get(host)
+        // A host stands in one entry: those that stood in this one are in no other.
+        let stood_here = |host: &HostPattern| old.is_some_and(|old| old.hosts.binary_search(host).is_ok());
+        for host in bound.hosts.iter().filter(|host| !stood_here(host)) {
+            if let Some(other) = self.of_host(host)
                 && !sources.iter().any(|s| s.source == other.source)
             {
                 sources.push(other);

@@ -1,5 +1,5 @@
 //! One gateway's ledger from its binding to its readers: built, split, written, served.
-use super::build::{Policy, build};
+use super::build::{Made, Policy, build};
 use super::serve::Ledgers;
 use super::split::Published;
 use super::target::{Newer, Target};
@@ -16,6 +16,8 @@ pub struct Publisher {
     targets: Vec<Box<dyn Target>>,
     ledgers: Ledgers,
     ledger: Option<Arc<Ledger>>,
+    /// What `ledger` was built from; none of one that was taken up.
+    made: Option<Made>,
     parts: usize,
     published: Option<Arc<Published>>,
     /// A stranger published this revision: the next of ours is above it.
@@ -40,6 +42,7 @@ impl Publisher {
             targets: Vec::new(),
             ledgers,
             ledger: None,
+            made: None,
             parts: 0,
             published: None,
             above: None,
@@ -56,7 +59,7 @@ impl Publisher {
             Ok(Some((ledger, parts)))
                 if self.ledger.as_ref().is_none_or(|l| l.revision < ledger.revision) =>
             {
-                (self.ledger, self.parts) = (Some(Arc::new(ledger)), parts);
+                (self.ledger, self.made, self.parts) = (Some(Arc::new(ledger)), None, parts);
                 None
             }
             Ok(_) => None,
@@ -72,14 +75,17 @@ impl Publisher {
 
     /// Publishes what is bound now, after [`Publisher::catch_up`]. A ledger that cannot be written is served all the same.
     pub fn publish(&mut self, binding: Binding, now: UnixTime) -> Outcome {
-        let (mut next, told) = build(&binding, self.ledger.as_deref(), &self.policy, now);
+        let (mut next, told) = build(&binding, self.ledger.as_deref(), self.made.as_ref(), &self.policy, now);
         if let Some(above) = self.above.filter(|above| *above >= next.revision) {
             next.revision = Revision(above.0.saturating_add(1));
             next.published_at = now;
         }
+        let made = Made::of(&binding);
         let mut out = Outcome { changed: false, findings: binding.findings };
         out.findings.extend(told);
-        self.hand_on(Arc::new(next), &mut out);
+        if self.hand_on(Arc::new(next), &mut out) {
+            self.made = Some(made);
+        }
         out
     }
 
@@ -93,7 +99,8 @@ impl Publisher {
         out
     }
 
-    fn hand_on(&mut self, next: Arc<Ledger>, out: &mut Outcome) {
+    /// Whether the ledger stands now; one that no reader would take does not.
+    fn hand_on(&mut self, next: Arc<Ledger>, out: &mut Outcome) -> bool {
         let before = self.ledger.as_ref().map(|ledger| ledger.revision);
         if self.published.is_none() || before != Some(next.revision) {
             match Published::new(&next, self.parts, self.published.as_deref()) {
@@ -108,9 +115,13 @@ impl Publisher {
                     self.ledger = Some(next);
                     self.above = None;
                 }
-                Err(finding) => out.findings.push(finding),
+                Err(finding) => {
+                    out.findings.push(finding);
+                    return false;
+                }
             }
         }
+        true
     }
 
     /// Whether a target holds something newer than ours, so that [`Publisher::catch_up`] has something to do.
@@ -131,7 +142,7 @@ impl Publisher {
                 Newer::Ledger(ledger, parts)
                     if Some(ledger.revision) >= ours && ledger.revision.0 <= limit =>
                 {
-                    self.ledger = Some(Arc::from(ledger));
+                    (self.ledger, self.made) = (Some(Arc::from(ledger)), None);
                     self.parts = parts;
                     self.published = None;
                     taken_up = true;

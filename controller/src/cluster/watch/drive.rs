@@ -43,7 +43,13 @@ impl<T: PartialEq + Send + 'static> Watch<T> {
     /// Before its first request.
     #[must_use]
     pub fn new(resource: Resource) -> Arc<Self> {
-        let known = Mutex::new(Known { store: Store::default(), problem: None });
+        Self::with(resource, Store::default())
+    }
+
+    /// As [`Watch::new`], with a store that is empty still.
+    #[must_use]
+    pub fn with(resource: Resource, store: Store<T>) -> Arc<Self> {
+        let known = Mutex::new(Known { store, problem: None });
         Arc::new(Self { resource, known, bell: watch::Sender::new(0) })
     }
 

@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug)]
 pub struct Store<T> {
     objects: BTreeMap<ObjectName, (u32, T)>,
+    /// Whether two versions of an object are the same to who looks at the shape only.
+    alike: fn(&T, &T) -> bool,
+    shape: u64,
     epoch: u32,
     listing: bool,
     complete: bool,
@@ -19,6 +22,8 @@ impl<T> Default for Store<T> {
     fn default() -> Self {
         Self {
             objects: BTreeMap::new(),
+            alike: |_, _| false,
+            shape: 0,
             epoch: 0,
             listing: false,
             complete: false,
@@ -28,6 +33,22 @@ impl<T> Default for Store<T> {
 }
 
 impl<T: PartialEq> Store<T> {
+    /// One whose shape stays the same when an object becomes one that is `alike`.
+    #[must_use]
+    pub fn shaped(alike: fn(&T, &T) -> bool) -> Self {
+        Self { alike, ..Self::default() }
+    }
+
+    /// Rises when an object comes, goes, or becomes one that is not alike.
+    #[must_use]
+    pub const fn shape(&self) -> u64 {
+        self.shape
+    }
+
+    fn other_shape(&mut self) {
+        self.shape = self.shape.wrapping_add(1);
+    }
+
     /// A list begins: what it does not name is gone at its end, not before.
     pub fn begin(&mut self) {
         self.epoch = self.epoch.wrapping_add(1);
@@ -37,19 +58,24 @@ impl<T: PartialEq> Store<T> {
     /// An object is there; `None` says that it is to be left alone. Returns whether anything changed.
     pub fn put(&mut self, name: ObjectName, object: Option<T>) -> bool {
         self.unreadable.remove(&name);
-        let Some(object) = object else { return self.objects.remove(&name).is_some() };
+        let Some(object) = object else { return self.remove(&name) };
         let epoch = self.epoch;
         match self.objects.get_mut(&name) {
             Some((seen, old)) => {
                 *seen = epoch;
-                let changed = *old != object;
-                if changed {
-                    *old = object;
+                if *old == object {
+                    return false;
                 }
-                changed
+                let alike = (self.alike)(old, &object);
+                *old = object;
+                if !alike {
+                    self.other_shape();
+                }
+                true
             }
             None => {
                 self.objects.insert(name, (epoch, object));
+                self.other_shape();
                 true
             }
         }
@@ -58,7 +84,11 @@ impl<T: PartialEq> Store<T> {
     /// An object is gone. Returns whether it was there.
     pub fn remove(&mut self, name: &ObjectName) -> bool {
         self.unreadable.remove(name);
-        self.objects.remove(name).is_some()
+        let gone = self.objects.remove(name).is_some();
+        if gone {
+            self.other_shape();
+        }
+        gone
     }
 
     /// An object is there and cannot be read: what was known of it stays.
@@ -82,7 +112,11 @@ impl<T: PartialEq> Store<T> {
         self.objects.retain(|_, (seen, _)| *seen == epoch);
         let first = !self.complete;
         self.complete = true;
-        first || before != self.objects.len()
+        let changed = first || before != self.objects.len();
+        if changed {
+            self.other_shape();
+        }
+        changed
     }
 
     /// Nothing of the kind can be there: its definition is not.
@@ -91,6 +125,9 @@ impl<T: PartialEq> Store<T> {
         self.objects.clear();
         self.listing = false;
         self.complete = true;
+        if changed {
+            self.other_shape();
+        }
         changed
     }
 

@@ -2,11 +2,22 @@ use super::*;
 use crate::source::{Certificate, KeyFamily};
 use certdrift_contract::Fingerprint;
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 const NOW: UnixTime = UnixTime::from_seconds(1_795_478_400);
 
 fn policy() -> Policy {
     Policy { gateway: "kong".into(), rules: Rules::Kong, grace: GRACE }
+}
+
+/// As if nothing were known of what the ledger before was made of.
+fn build(
+    binding: &Binding,
+    previous: Option<&Ledger>,
+    policy: &Policy,
+    now: UnixTime,
+) -> (Ledger, Option<Finding>) {
+    super::build(binding, previous, None, policy, now)
 }
 
 fn certificate(label: &str, family: KeyFamily) -> Certificate {
@@ -35,6 +46,7 @@ fn bound(source: &str, hosts: &[&str], labels: &[&str]) -> Bound {
 }
 
 fn binding(entries: Vec<Bound>) -> Binding {
+    let entries = entries.into_iter().map(Arc::new).collect();
     Binding { entries, complete: true, ..Binding::default() }
 }
 
@@ -196,7 +208,7 @@ fn bind_step(step: &Step) -> Binding {
         all.insert(name.clone(), bound(&name, &[&host], &labels));
     }
     Binding {
-        entries: all.into_values().collect(),
+        entries: all.into_values().map(Arc::new).collect(),
         held: step.held.iter().map(|n| format!("file:{n}")).collect(),
         complete: step.complete,
         ..Binding::default()
@@ -208,10 +220,19 @@ proptest! {
     fn no_history_breaks_the_ledger(steps in prop::collection::vec(step(), 1..30)) {
         let mut now = NOW;
         let mut ledger: Option<Ledger> = None;
+        let mut made: Option<Made> = None;
         for step in &steps {
             now = now.plus(step.passed);
-            let binding = bind_step(step);
+            let mut binding = bind_step(step);
+            // What is bound as before is the very same.
+            for bound in &mut binding.entries {
+                let before = made.iter().flat_map(|made| &made.bound).find(|before| *before == bound);
+                *bound = before.unwrap_or(bound).clone();
+            }
             let (next, _) = build(&binding, ledger.as_ref(), &policy(), now);
+            let quick = super::build(&binding, ledger.as_ref(), made.as_ref(), &policy(), now).0;
+            prop_assert_eq!(&next, &quick, "what is known to be unchanged is as it would be");
+            made = Some(Made::of(&binding));
             prop_assert_eq!(&next, &build(&binding, ledger.as_ref(), &policy(), now).0, "the same twice");
             prop_assert_eq!(&next, &build(&binding, Some(&next), &policy(), now.plus(1)).0, "a restart is silent");
             if let Some(before) = &ledger {

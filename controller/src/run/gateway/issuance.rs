@@ -1,7 +1,7 @@
 //! How the certificates behind this gateway are issued and stored, and what of all findings is told as Events.
 use super::origin::Origin;
 use super::{Effect, Gateway};
-use crate::cluster::ObjectName;
+use crate::cluster::Names;
 use crate::converge::Millis;
 use crate::finding::Severity;
 use crate::issuance::follow::{Issuance, Memory};
@@ -18,7 +18,7 @@ const MOST_EVENTS: usize = 200;
 #[derive(Debug, Default)]
 pub(super) struct Issuing {
     /// The Secrets behind the gateway.
-    pub(super) secrets: BTreeSet<ObjectName>,
+    pub(super) secrets: Names,
     /// Something has changed since it was looked at.
     pub(super) stale: bool,
     memory: Memory,

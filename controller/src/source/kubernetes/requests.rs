@@ -99,7 +99,7 @@ impl Memory {
     /// What the Secrets in `bound` hold; `complete` says that all Certificates and requests were seen.
     pub fn feed(
         &mut self,
-        bound: &BTreeSet<ObjectName>,
+        bound: &[ObjectName],
         issued: &Issued<'_>,
         complete: bool,
         now: UnixTime,
@@ -114,7 +114,7 @@ impl Memory {
                 None => {
                     owners.insert(secret, certificate);
                 }
-                Some(first) if bound.contains(&secret) => {
+                Some(first) if bound.binary_search(&secret).is_ok() => {
                     let object = format!("Certificate {}", certificate.metadata.object());
                     let why = format!("Certificate {} names Secret {secret} too", first.metadata.object());
                     out.findings.push(kinds::SECRET_SHARED.on(object, why));

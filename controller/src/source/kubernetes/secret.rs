@@ -33,6 +33,20 @@ pub struct Secret {
     pub reading: Arc<Reading>,
 }
 
+impl Secret {
+    /// Whether no claim is another when this becomes `next`, as in a renewal. Names of a certificate may be claims until it
+    /// ends, so one that ends earlier is another matter.
+    #[must_use]
+    pub fn binds_like(&self, next: &Self) -> bool {
+        let alike = match (&self.reading.certificate, &next.reading.certificate) {
+            (Some(old), Some(new)) => old.names == new.names && old.not_after <= new.not_after,
+            (None, None) => true,
+            _ => false,
+        };
+        alike && (self.created, &self.labels, &self.hosts) == (next.created, &next.labels, &next.hosts)
+    }
+}
+
 /// Which Secrets are looked at, and what is kept of their labels.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {

@@ -2,10 +2,10 @@
 use super::inventory::{Memory, VANISH};
 use super::requests::{self, Issued};
 use super::secret::{Secret, Selection, reader};
-use crate::binding::claims::{By, Settled, Weight, Won};
-use crate::binding::cluster::{Incoming, join};
-use crate::cluster::ObjectName;
+use crate::binding::claims::{By, Weight, Won};
+use crate::binding::cluster::{Groups, Incoming, join};
 use crate::cluster::cert_manager::{Certificate, CertificateRequest};
+use crate::cluster::{Names, ObjectName};
 use crate::publish::build::{Policy, build};
 use crate::source::made::{Authority, Leaf, NOW};
 use base64::Engine as _;
@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use certdrift_contract::ledger::Content;
 use certdrift_contract::{Fingerprint, Ledger, Rules};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 fn secret_json(name: &str, certificate: &str, key: &str, more: &Value) -> Value {
     let mut object = json!({"kind": "Secret", "type": "kubernetes.io/tls",
@@ -37,8 +37,13 @@ fn fingerprint(leaf: &Leaf) -> Fingerprint {
     crate::source::reading::read(leaf.certificate.as_bytes(), None, None).certificate.unwrap().leaf
 }
 
-fn one(name: &str) -> BTreeSet<ObjectName> {
-    BTreeSet::from([ObjectName::new("demo", name)])
+fn one(name: &str) -> Names {
+    Names::from([ObjectName::new("demo", name)])
+}
+
+/// These are there.
+fn there<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> BTreeMap<&'a ObjectName, &'a Secret> {
+    secrets.into_iter().map(|secret| (&secret.name, secret)).collect()
 }
 
 #[test]
@@ -99,7 +104,7 @@ fn a_bad_certificate_displaces_nothing_and_a_good_one_at_once() {
     let (old, new) = (authority.leaf(&["x.example"], -10, 90), authority.leaf(&["x.example"], -1, 90));
     let expired = authority.leaf(&["x.example"], -10, -1);
     let mut memory = Memory::default();
-    let mut feed = |secret: Option<&Secret>, now| memory.feed(&one("s"), |_| secret, true, now);
+    let mut feed = |secret: Option<&Secret>, now| memory.feed(&one("s"), &there(secret), true, now);
     let leaf = |i: &crate::source::inventory::Inventory| i.stored[0].certificates[0].leaf;
     let first = feed(Some(&secret("s", &old)), NOW);
     assert_eq!((leaf(&first), first.findings.len()), (fingerprint(&old), 0));
@@ -115,7 +120,7 @@ fn a_bad_certificate_displaces_nothing_and_a_good_one_at_once() {
 fn a_secret_of_which_nothing_good_was_seen_holds_what_the_ledger_has() {
     let expired = Authority::new().leaf(&["x.example"], -10, -1);
     let kept = secret("s", &expired);
-    let inventory = Memory::default().feed(&one("s"), |_| Some(&kept), true, NOW);
+    let inventory = Memory::default().feed(&one("s"), &there([&kept]), true, NOW);
     assert!(inventory.stored.is_empty() && inventory.held.contains("demo/s"));
 }
 
@@ -125,12 +130,12 @@ fn a_deleted_secret_stays_for_a_minute() {
     let (kept, name) = (secret("s", &leaf), ObjectName::new("demo", "s"));
     let mut memory = Memory::default();
     assert!(!memory.still(&name, NOW));
-    memory.feed(&one("s"), |_| Some(&kept), true, NOW);
-    let gone = memory.feed(&one("s"), |_| None, true, NOW.plus(5));
+    memory.feed(&one("s"), &there([&kept]), true, NOW);
+    let gone = memory.feed(&one("s"), &there([]), true, NOW.plus(5));
     assert_eq!((gone.stored.len(), gone.findings[0].code.as_str()), (1, "CD-133"));
     assert_eq!(gone.changes_at, Some(NOW.plus(5 + VANISH)));
     assert!(memory.still(&name, NOW.plus(4 + VANISH)) && !memory.still(&name, NOW.plus(5 + VANISH)));
-    let over = memory.feed(&one("s"), |_| None, true, NOW.plus(5 + VANISH));
+    let over = memory.feed(&one("s"), &there([]), true, NOW.plus(5 + VANISH));
     assert!(over.stored.is_empty() && over.findings.is_empty());
 }
 
@@ -139,8 +144,8 @@ fn while_not_all_secrets_were_seen_none_is_gone() {
     let leaf = Authority::new().leaf(&["x.example"], -1, 90);
     let kept = secret("s", &leaf);
     let mut memory = Memory::default();
-    memory.feed(&one("s"), |_| Some(&kept), true, NOW);
-    let unseen = memory.feed(&one("s"), |_| None, false, NOW.plus(3_600));
+    memory.feed(&one("s"), &there([&kept]), true, NOW);
+    let unseen = memory.feed(&one("s"), &there([]), false, NOW.plus(3_600));
     assert_eq!((unseen.stored.len(), unseen.findings.len(), unseen.complete), (1, 0, false));
 }
 
@@ -181,10 +186,10 @@ impl Keyless {
         let inventory = self.memory.feed(&one("web-tls"), &issued, true, now);
         let by = By { kind: "Ingress", object: ObjectName::new("demo", "i") };
         let won = Won { secrets: vec![ObjectName::new("demo", "web-tls")], by, weight: Weight::Strong };
-        let settled = Settled { hosts: [("x.example".parse().unwrap(), won)].into(), findings: Vec::new() };
-        let binding = join(settled, None, &inventory, &issued.incoming(now));
+        let mut groups = Groups::of([("x.example".parse().unwrap(), won)].into());
+        let binding = join(&mut groups, None, &inventory, &issued.incoming(now));
         let policy = Policy { gateway: "kong".into(), rules: Rules::Kong, grace: 120 };
-        let (ledger, _) = build(&binding, self.ledger.as_ref(), &policy, now);
+        let (ledger, _) = build(&binding, self.ledger.as_ref(), None, &policy, now);
         let Content::Entries(entries) = &ledger.content else { panic!() };
         let out = entries.first().map(|e| {
             (
@@ -250,20 +255,19 @@ fn without_secrets_a_bound_secret_of_no_certificate_is_told_and_holds() {
 fn a_certificate_that_names_no_bound_host_is_told_and_displaces_nothing() {
     let authority = Authority::new();
     let wrong = secret("s", &authority.leaf(&["y.example"], -1, 90));
-    let inventory = Memory::default().feed(&one("s"), |_| Some(&wrong), true, NOW);
+    let inventory = Memory::default().feed(&one("s"), &there([&wrong]), true, NOW);
     let by = By { kind: "Ingress", object: ObjectName::new("demo", "i") };
     let won =
         |s: &str| Won { secrets: vec![ObjectName::new("demo", s)], by: by.clone(), weight: Weight::Strong };
-    let mut settled =
-        Settled { hosts: [("x.example".parse().unwrap(), won("s"))].into(), findings: Vec::new() };
-    let binding = join(settled.clone(), None, &inventory, &Incoming::new());
+    let mut hosts = BTreeMap::from([("x.example".parse().unwrap(), won("s"))]);
+    let binding = join(&mut Groups::of(hosts.clone()), None, &inventory, &Incoming::new());
     assert!(binding.entries.is_empty() && binding.held.contains("demo/s"));
     assert_eq!(
         (binding.findings[0].code.as_str(), binding.findings[0].object.as_str()),
         ("CD-163", "Ingress demo/i")
     );
-    settled.hosts.insert("y.example".parse().unwrap(), won("s"));
-    let binding = join(settled.clone(), None, &inventory, &Incoming::new());
+    hosts.insert("y.example".parse().unwrap(), won("s"));
+    let binding = join(&mut Groups::of(hosts), None, &inventory, &Incoming::new());
     assert_eq!(binding.entries[0].hosts.iter().map(|h| h.as_str()).collect::<Vec<_>>(), ["y.example"]);
     assert_eq!(binding.findings.len(), 1);
 }
