@@ -69,6 +69,12 @@ impl Expectations {
         Ok(new)
     }
 
+    /// The ledger it is of.
+    #[must_use]
+    pub const fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
     /// Hosts whose expectation differs between two revisions.
     #[must_use]
     pub fn differing(&self, before: &Self) -> Hosts {

@@ -4,7 +4,7 @@ use super::origin::{News, Origin};
 use super::{Locked, lock};
 use crate::clock;
 use crate::config;
-use crate::converge::{Event, Intent};
+use crate::converge::{Event, Intent, Millis};
 use crate::issuance::not_stored::Suspects;
 use crate::issuance::permission;
 use crate::lead::lease::Leadership;
@@ -15,6 +15,7 @@ use crate::observe::tls;
 use crate::observe::watch::{Seen, Settings, Wish, endpoint as watch_endpoint};
 use crate::remedy::config::Act;
 use crate::remedy::{self, Outcome};
+use certdrift_contract::Ledger;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -67,7 +68,12 @@ pub(super) async fn drive(gateway: Locked, effects: Vec<Effect>, mut stop: watch
             _ = tick.tick() => lock(&gateway).tick(clock::now()),
             Some(told) = heard.recv() => lock(&gateway).told(told, clock::now()),
         };
-        hands.done(&gateway, effects);
+        if let Some((before, heard)) = hands.done(&gateway, effects) {
+            // Who writes the ledger comes first.
+            tokio::task::yield_now().await;
+            let effects = lock(&gateway).announce(before, heard, clock::now());
+            hands.done(&gateway, effects);
+        }
     }
     // Nothing new is begun; what is under way is seen to its end, which its own timeout bounds.
     loop {
@@ -194,11 +200,16 @@ impl Hands {
         }
     }
 
-    fn done(&mut self, gateway: &Locked, effects: Vec<Effect>) {
+    /// Does what is asked for, but for one thing: what is to be announced is given back.
+    fn done(&mut self, gateway: &Locked, effects: Vec<Effect>) -> Option<(Option<Arc<Ledger>>, Millis)> {
+        let mut announce = None;
         let mut effects = std::collections::VecDeque::from(effects);
         while let Some(effect) = effects.pop_front() {
             match effect {
                 Effect::Watch(places) => self.watch(places),
+                Effect::Announce { before, heard } => {
+                    announce.get_or_insert((before, heard));
+                }
                 Effect::Expect(new) => {
                     self.expectations.send_replace(Some(new));
                 }
@@ -242,6 +253,7 @@ impl Hands {
             }
         }
         self.ask();
+        announce
     }
 
     /// Hands looks on, as far as watchers can take them now; a watcher that cannot is busy telling us something.

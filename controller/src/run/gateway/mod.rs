@@ -30,7 +30,7 @@ use crate::config;
 use crate::converge::{Acknowledgement, Event, Intent, Millis, Record, State};
 use crate::finding::{Finding, Severity};
 use crate::loaded::configuration::Configurations;
-use crate::observe::expectations::{Expectations, Families, families};
+use crate::observe::expectations::Expectations;
 use crate::publish::build::Policy as Build;
 use crate::publish::config_map::map;
 use crate::publish::file::FileLedger;
@@ -39,6 +39,7 @@ use crate::publish::target::Target;
 use crate::remedy::history::History;
 use crate::remedy::state_file::StateFile;
 use crate::source::inventory::Inventory;
+use certdrift_contract::Ledger;
 use origin::{Clustered, Origin};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -51,6 +52,13 @@ const SHOWN_RECORDS: usize = 50;
 pub enum Effect {
     /// These are its endpoints from now on.
     Watch(Vec<Place>),
+    /// Tell what has changed with the ledger that was just published: let others run first, they write it.
+    Announce {
+        /// The ledger until then.
+        before: Option<Arc<Ledger>>,
+        /// When the first change was heard of that is in it.
+        heard: Millis,
+    },
     /// Something else is expected from now on.
     Expect(Arc<Expectations>),
     /// Look at these hosts on an endpoint, until all its workers were seen.
@@ -94,7 +102,6 @@ pub struct Gateway {
     published: Vec<Finding>,
     own: BTreeMap<String, Finding>,
     expectations: Option<Arc<Expectations>>,
-    families: Families,
     workers: BTreeMap<String, u32>,
     pub(super) loaded: Configurations,
     told: BTreeSet<(String, String, String)>,
@@ -191,7 +198,6 @@ impl Gateway {
             published: Vec::new(),
             own: BTreeMap::new(),
             expectations: None,
-            families: Arc::from([]),
             workers: BTreeMap::new(),
             loaded: Configurations::default(),
             places: Vec::new(),
@@ -232,10 +238,8 @@ impl Gateway {
         self.machine.as_ref()
     }
 
-    /// What is stored is another; gives true when there is something to publish.
+    /// What is stored is another.
     pub fn stored(&mut self, inventory: Arc<Inventory>) {
-        let stored = inventory.stored.iter().flat_map(|s| &s.certificates);
-        self.families = families(stored.map(|c| (c.leaf, c.family)));
         self.inventory = Some(inventory);
     }
 

@@ -3,7 +3,7 @@ use super::{Effect, Gateway, seconds_between};
 use crate::converge::{Event, Millis};
 use crate::finding::{Finding, Severity};
 use crate::metrics::catalogue as metric;
-use crate::observe::expectations::Expectations;
+use crate::observe::expectations::{Expectations, families};
 use crate::publish::difference::{difference, entries, other_entries};
 use crate::run::stored_at;
 use certdrift_contract::verdict::Expecting;
@@ -18,10 +18,10 @@ const FOLLOWED_HOSTS: usize = 20;
 pub(super) const FOLLOWS: i64 = 5;
 
 impl Gateway {
-    /// Publishes what is stored, and tells everybody what has changed.
+    /// Publishes what is stored. What follows from that takes longer than the ledger may wait to be written: it is left to
+    /// [`Gateway::announce`], as an effect.
     pub fn publish(&mut self, now: Millis) -> Vec<Effect> {
         let before = self.publisher.ledger().cloned();
-        let first = self.expectations.is_none();
         let heard = self.heard.take().unwrap_or(now);
         let taken_up = self.publisher.catch_up(now.seconds());
         let Some(binding) = self.bind(now.seconds()) else { return Vec::new() };
@@ -41,22 +41,34 @@ impl Gateway {
         };
         self.hub.store().add(&metric::PUBLISHES, &[&self.config.name, result], 1);
         self.published = outcome.findings;
-        self.tell_new_findings();
-        let Some(ledger) = self.publisher.ledger().cloned() else { return Vec::new() };
         // A directory that is not mounted yet gives an empty ledger, which is not the first complete one.
-        if complete || before.as_ref().is_some_and(|before| !entries(before).is_empty()) {
+        if self.publisher.ledger().is_some()
+            && (complete || before.as_ref().is_some_and(|before| !entries(before).is_empty()))
+        {
             self.hub.ready(&self.config.name);
         }
+        vec![Effect::Announce { before, heard }]
+    }
+
+    /// Tells everybody what has changed with what was published. `before` is the ledger until then, `heard` when the first
+    /// change was heard of that is in it.
+    pub fn announce(&mut self, before: Option<Arc<Ledger>>, heard: Millis, now: Millis) -> Vec<Effect> {
+        self.tell_new_findings();
+        let Some(ledger) = self.publisher.ledger().cloned() else { return Vec::new() };
         let invalid = invalid_hosts(&ledger, &self.findings_of_storage());
         let mut effects = Vec::new();
-        if outcome.changed || first {
+        // A ledger of another replica may have been taken up since anything was told.
+        let told = self.expectations.as_ref().map(|told| Arc::clone(told.ledger()));
+        if told.as_ref().is_none_or(|told| !Arc::ptr_eq(told, &ledger)) {
+            let before = told.or(before);
             let leaves =
                 |e: Expecting<'_>| -> Vec<Fingerprint> { e.current.iter().map(|c| c.sha256).collect() };
             let (changed, removed) = difference(before.as_deref(), &ledger, leaves);
             let owned = |hosts: Vec<&str>| -> Vec<String> { hosts.into_iter().map(str::to_owned).collect() };
             let (changed, removed) = (owned(changed), owned(removed));
-            let before_index = self.expectations.as_deref();
-            match Expectations::new(Arc::clone(&ledger), Arc::clone(&self.families), before_index) {
+            let stored = self.inventory.iter().flat_map(|inventory| &inventory.stored);
+            let families = families(stored.flat_map(|s| &s.certificates).map(|c| (c.leaf, c.family)));
+            match Expectations::new(Arc::clone(&ledger), families, self.expectations.as_deref()) {
                 Ok(new) => {
                     self.sights.hosts(&new.hosts, &changed);
                     let new = Arc::new(new);
