@@ -119,6 +119,10 @@ pub fn join(
         if certificates.is_empty() {
             continue;
         }
+        // Of one Secret the name is there already: it is kept once.
+        if let (true, Some(known)) = (group.members.is_empty(), stored.get(&*group.source)) {
+            group.source = Arc::clone(&known.source);
+        }
         let incoming = group.gather(|m| incoming.get(m).map(Vec::as_slice).unwrap_or_default());
         let is_as_it_was = |kept: &Joined| {
             same(&kept.bound.certificates, &certificates) && same(&kept.bound.incoming, &incoming)
