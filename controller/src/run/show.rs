@@ -140,6 +140,7 @@ pub(super) fn state(gateway: &Gateway, now: UnixTime) -> state::Gateway {
             expected.insert(DEFAULT, (&default.source, &default.current));
         }
     }
+    let not_stored = gateway.not_stored();
     let hosts = gateway.sights.iter().map(|(host, sights)| {
         let (source, expected) = expected.get(host).copied().unwrap_or_default();
         Host {
@@ -148,6 +149,7 @@ pub(super) fn state(gateway: &Gateway, now: UnixTime) -> state::Gateway {
             expected: expected.iter().map(|e| e.sha256.to_string()).collect(),
             not_after: expected.iter().map(|e| e.not_after).min(),
             stored: !gateway.invalid.contains(host),
+            not_stored: not_stored.contains(source),
             seen: sights
                 .iter()
                 .map(|(endpoint, sight)| seen(endpoint, sight, drifts.get(&(&**endpoint, host))))

@@ -93,6 +93,9 @@ pub struct Host {
     pub not_after: Option<UnixTime>,
     /// Whether what is stored now is good: `false` when a worse certificate is stored, so that the last good one stays expected.
     pub stored: bool,
+    /// Whether its next certificate was signed and did not get to where it is stored (CD-172).
+    #[serde(default)]
+    pub not_stored: bool,
     /// What was seen of it.
     pub seen: Vec<Seen>,
 }

@@ -26,6 +26,7 @@ pub(super) enum Grade {
     Good,
     Unknown,
     Stored,
+    NotStored,
     Drift,
 }
 
@@ -33,6 +34,7 @@ pub(super) enum Grade {
 pub(super) fn grade(gateway: &Gateway, host: &Host) -> Grade {
     match hops(gateway, host) {
         Hops { served: Hop::Bad, .. } => Grade::Drift,
+        Hops { stored: Hop::Bad, .. } if host.not_stored => Grade::NotStored,
         Hops { stored: Hop::Bad, .. } => Grade::Stored,
         Hops { served: Hop::Unknown, .. } | Hops { published: Hop::Bad | Hop::Unknown, .. } => Grade::Unknown,
         _ => Grade::Good,
@@ -56,7 +58,7 @@ pub(super) fn hops(gateway: &Gateway, host: &Host) -> Hops {
     };
     Hops {
         host: host.host.clone(),
-        stored: if host.stored { Hop::Good } else { Hop::Bad },
+        stored: if host.stored && !host.not_stored { Hop::Good } else { Hop::Bad },
         published: if gateway.ledger.is_some() { Hop::Good } else { Hop::Unknown },
         served,
     }

@@ -72,6 +72,14 @@ impl Shown {
                     ago(self.now.since(since)),
                 )
             }
+            Grade::NotStored => {
+                let n = count(Grade::NotStored);
+                writeln!(
+                    to,
+                    "{RED}NOT STORED{RED:#} {}: its next certificate is signed, and its Secret does not hold it; hosts concerned: {n}",
+                    host.host
+                )
+            }
             Grade::Stored => {
                 let n = count(Grade::Stored);
                 writeln!(

@@ -48,6 +48,7 @@ fn host(name: &str, seen: Vec<Seen>) -> Host {
         expected: vec!["ab12".repeat(16)],
         not_after: Some(NOW.plus(86_400)),
         stored: true,
+        not_stored: false,
         seen,
     }
 }
@@ -95,6 +96,20 @@ fn the_verdict_comes_first_then_the_worst_host_then_the_mend() {
     );
     assert_eq!(shown.short().len(), 1);
     assert_eq!(shown.names(), ["kong/good.example.com", "kong/shop.example.com"]);
+}
+
+#[test]
+fn a_certificate_that_is_signed_and_not_stored_does_not_pass_as_served() {
+    let waiting = Host { not_stored: true, ..host("shop.example.com", vec![seen("a", "match", None)]) };
+    let shown = Shown::new(state(vec![endpoint("a", Some(true))], vec![waiting]), None, &[]);
+    assert_eq!(shown.exit(), Exit::Drift);
+    let text = page(&shown, false);
+    assert!(
+        text.starts_with("NOT STORED shop.example.com")
+            && text.contains("shop.example.com  x       +          + 1/1"),
+        "{text}"
+    );
+    assert!(shown.short()[0].starts_with("not-stored kong/shop.example.com"), "{:?}", shown.short());
 }
 
 #[test]

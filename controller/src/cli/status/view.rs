@@ -56,7 +56,7 @@ impl Shown {
             exit = exit.worse(match grade(gateway, host) {
                 Grade::Good => Exit::Good,
                 Grade::Unknown => Exit::Unknown,
-                Grade::Stored | Grade::Drift => Exit::Drift,
+                Grade::Stored | Grade::NotStored | Grade::Drift => Exit::Drift,
             });
         }
         exit
@@ -117,6 +117,7 @@ impl View for Shown {
             |(gateway, host)| {
                 let word = match grade(gateway, host) {
                     Grade::Drift => "drift",
+                    Grade::NotStored => "not-stored",
                     Grade::Stored => "invalid",
                     _ => "unknown",
                 };

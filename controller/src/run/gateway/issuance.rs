@@ -29,6 +29,11 @@ pub(super) struct Issuing {
 }
 
 impl Issuing {
+    /// Secrets whose next certificate is signed and not stored, as `NAMESPACE/NAME`.
+    pub(super) fn not_stored(&self) -> BTreeSet<String> {
+        self.seen.not_stored.iter().map(|secret| format!("{}/{}", secret.namespace, secret.name)).collect()
+    }
+
     /// What is wrong now.
     pub(super) fn findings(&self) -> &[crate::finding::Finding] {
         &self.seen.findings

@@ -7,6 +7,7 @@ use crate::finding::Finding;
 use crate::observe::pods::Finder;
 use crate::run::cluster::Cluster;
 use certdrift_contract::UnixTime;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Where a gateway's binding comes from.
@@ -64,6 +65,14 @@ impl Gateway {
         match &self.origin {
             Origin::Files(_) => &[],
             Origin::Cluster(of) => of.issuing.findings(),
+        }
+    }
+
+    /// Sources whose next certificate is signed and not stored.
+    pub(in crate::run) fn not_stored(&self) -> BTreeSet<String> {
+        match &self.origin {
+            Origin::Files(_) => BTreeSet::new(),
+            Origin::Cluster(of) => of.issuing.not_stored(),
         }
     }
 
