@@ -120,7 +120,7 @@ fn not_stored(show: &Show, scene: &Scene, requests: &Watched) -> Result<()> {
     ensure!(scene.stored()? == before, "it was stored nevertheless");
     show.line(&format!("  What the cluster says: {request} is signed, and all is well."));
     show.run(&format!("kubectl -n {SHOP} get certificate,certificaterequest"), |line| !line.is_empty())?;
-    show.run(&format!("kubectl -n {SHOP} get secrets"), |_| true)?;
+    show.run(&format!("kubectl -n {SHOP} get secrets --sort-by=.type"), |_| true)?;
     show.line("  (web-… holds the next private key; web-tls still holds the old certificate)");
     show.line("  What certdrift says:");
     status(show)?;
@@ -172,7 +172,7 @@ fn missed(show: &Show, scene: &Scene) -> Result<()> {
     show.line("  What certdrift says:");
     status(show)?;
     let events = format!(
-        "kubectl -n {KONG} get events --field-selector involvedObject.name={} -o custom-columns=REASON:.reason,MESSAGE:.message",
+        "kubectl -n {KONG} get events --field-selector reason=CD-321,involvedObject.name={} -o custom-columns=REASON:.reason,MESSAGE:.message",
         pod.name
     );
     show.within(PATIENCE, "the Event", || {
