@@ -1,6 +1,12 @@
 //! The way to the API server: the pod's own ServiceAccount, or a kubeconfig.
 use crate::finding::{Finding, Kind, Severity};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use kube::client::{Body, ClientBuilder, ConfigExt as _};
 use std::path::Path;
+use std::time::Duration;
+use tower::{BoxError, ServiceBuilder};
 
 /// No way to an API server.
 pub const NO_CLUSTER: Kind = Kind {
@@ -43,6 +49,10 @@ pub async fn client(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<
 
 /// A client that leaves waiting and trying again to the watches, which know when.
 ///
+/// A server that has vanished without a word (a node that died, a firewall that forgot the connection) sends nothing on a
+/// watch, as one does that has nothing to tell. So the system asks at the level of TCP, which is no request: a dead
+/// connection is known after 25 s. Behind a proxy the connection is kube's own, and the watch's patience tells.
+///
 /// # Errors
 /// Certificates, keys or tokens of the configuration cannot be used.
 pub fn from(mut config: kube::Config) -> Result<kube::Client, kube::Error> {
@@ -50,5 +60,21 @@ pub fn from(mut config: kube::Config) -> Result<kube::Client, kube::Error> {
     if !config.headers.iter().any(|(name, _)| *name == http::header::USER_AGENT) {
         config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(USER_AGENT)));
     }
-    kube::Client::try_from(config)
+    if config.proxy_url.is_some() {
+        return kube::Client::try_from(config);
+    }
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_connect_timeout(config.connect_timeout);
+    tcp.set_keepalive(Some(Duration::from_secs(10)));
+    tcp.set_keepalive_interval(Some(Duration::from_secs(5)));
+    tcp.set_keepalive_retries(Some(3));
+    let tls = config.rustls_https_connector_with_connector(tcp)?;
+    let stack = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
+        .map_err(BoxError::from)
+        .service(Client::builder(TokioExecutor::new()).build::<_, Body>(tls));
+    Ok(ClientBuilder::new(stack, config.default_namespace).build())
 }

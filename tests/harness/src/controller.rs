@@ -86,6 +86,12 @@ impl Controller {
         self.process = None;
     }
 
+    /// Its process id; none while it does not run.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::pid)
+    }
+
     /// Signals it.
     pub fn signal(&self, signal: Signal) {
         if let Some(process) = &self.process {
