@@ -47,6 +47,17 @@ fn every_key_of_the_schema_is_one_the_filter_knows() {
 }
 
 #[test]
+fn the_kong_plugin_that_we_ship_is_one_the_filter_takes() {
+    let file = xtask::workspace::root().join("deploy/kong/kongplugin.yaml");
+    let plugin: Value = serde_saphyr::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let text = ledger(START, &[&entry("kong/demo", &["demo.example.com"], &[1], &[], &[])]);
+    let mut gateway = Gateway::configured(Profile::kong(), &text, &plugin["config"].to_string());
+    let report = gateway.report("");
+    assert_eq!(report["problems"], Value::Array(Vec::new()), "{plugin}");
+    assert_eq!(report["ledger"]["revision"], START);
+}
+
+#[test]
 fn kong_takes_draft_4_and_ignores_const_so_there_is_none() {
     let meta = meta();
     assert_eq!(meta["config_schema"]["$schema"], "http://json-schema.org/draft-04/schema#");

@@ -1,5 +1,10 @@
 //! The chart: what it renders is what the controller takes and what the API server takes, its roles are those of
 //! docs/permissions.md, wrong values are refused with the place that is to blame, and installed in a real cluster it runs.
+#[path = "../cluster/mod.rs"]
+#[expect(dead_code, reason = "shared by several tests")]
+mod cluster;
+mod least_privilege;
+
 use certdrift_cluster::Cluster;
 use certdrift_cluster::image::Picture;
 use certdrift_tests::program::run;
