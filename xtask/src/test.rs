@@ -11,7 +11,7 @@ use std::process::Command;
 
 /// What the tests start: installed before them, so that no test's deadline pays for a download.
 const TOOLS: &[Tool] =
-    &[Tool::Nextest, Tool::OpenSsl, Tool::Curl, Tool::Nginx, Tool::Envoy, Tool::Prometheus];
+    &[Tool::Nextest, Tool::OpenSsl, Tool::Curl, Tool::Nginx, Tool::Envoy, Tool::Prometheus, Tool::Promtool];
 
 /// Runs all tests. `--long` makes the random ones long, `--no-cluster` skips those that need a cluster; what else is given
 /// goes to nextest (a filter, say).

@@ -63,6 +63,8 @@ pub struct Values {
     pub pod_monitor: Monitor,
     /// The same by the Service, where only ServiceMonitors are taken.
     pub service_monitor: Monitor,
+    /// The alerts, for Prometheus' operator.
+    pub prometheus_rule: Rule,
     /// The filter, for gateways that mount it.
     pub filter: Filter,
     /// Helm's own.
@@ -204,6 +206,16 @@ pub struct Monitor {
     #[schemars(regex(pattern = r"^([0-9]+(ms|s|m|h))+$"))]
     pub interval: String,
     /// Labels by which Prometheus chooses it.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// Alerts.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// Whether they are there.
+    pub enabled: bool,
+    /// Labels by which Prometheus chooses them.
     pub labels: BTreeMap<String, String>,
 }
 

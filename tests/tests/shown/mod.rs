@@ -15,7 +15,7 @@ fn named(text: &str) -> String {
             .filter(|(before, end)| (before.starts_with("kong-") || *before == "web") && end.len() == 5);
         match made_up {
             Some((before, end)) => {
-                named.push_str(&piece.replace(&format!("{before}-{end}"), &format!("{before}-MADE")))
+                named.push_str(&piece.replace(&format!("{before}-{end}"), &format!("{before}-MADE")));
             }
             None => named.push_str(piece),
         }

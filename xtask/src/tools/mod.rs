@@ -31,6 +31,8 @@ pub enum Tool {
     Wrk,
     /// Scrapes our metrics in a test.
     Prometheus,
+    /// Prometheus' tool that tests rules.
+    Promtool,
     /// Shrinks the filter (binaryen).
     WasmOpt,
     /// Runs the tests.
@@ -132,6 +134,7 @@ impl Tool {
             Self::Curl => "curl",
             Self::Wrk => "wrk",
             Self::Prometheus => "prometheus",
+            Self::Promtool => "promtool",
             Self::WasmOpt => "wasm-opt",
             Self::Nextest => "cargo-nextest",
             Self::Deny => "cargo-deny",
@@ -222,6 +225,9 @@ impl Tool {
             },
             Self::Prometheus => {
                 Origin::DebianFile(debian::File { package: "prometheus", member: "usr/bin/prometheus" })
+            }
+            Self::Promtool => {
+                Origin::DebianFile(debian::File { package: "prometheus", member: "usr/bin/promtool" })
             }
             Self::OpenSsl => Origin::Debian { packages: &["openssl"], files: &[] },
             Self::Curl => Origin::Debian { packages: &["curl"], files: &[] },
