@@ -73,6 +73,20 @@ impl Scene {
         });
     }
 
+    /// Waits until a pod is seen to serve a host wrongly: with a certificate of this class.
+    #[track_caller]
+    fn until_seen(&self, pod: &GatewayPod, host: &str, class: &str) {
+        let endpoint = format!("{}/{}", self.n(), pod.name);
+        wait::until("the class", LONG, || {
+            let gateway = self.gateway()?;
+            let hosts = gateway["hosts"].as_array().into_iter().flatten();
+            let mut of_host =
+                hosts.filter(|h| h["host"] == host).filter_map(|h| h["seen"].as_array()).flatten();
+            let seen = of_host.find(|seen| seen["endpoint"] == endpoint.as_str());
+            if seen.is_some_and(|seen| seen["class"] == class) { Ok(()) } else { Err(format!("{gateway:#}")) }
+        });
+    }
+
     /// Waits until exactly these findings about what is loaded are told: code and pod.
     #[track_caller]
     fn until_told(&self, wanted: &[(&str, &GatewayPod)]) {
@@ -157,6 +171,8 @@ fn a_pod_that_starts_and_stays_empty_is_named_until_an_object_changes() {
             now.iter().find(|pod| !before.contains(pod)).cloned().ok_or(now)
         });
         scene.until_told(&[("CD-320", &new)]);
+        // Its placeholder is known for what it is.
+        scene.until_seen(&new, HOST, "default");
         scene.cluster.kubectl(&["annotate", "secret/s", "-n", scene.n(), "changed=1"]).unwrap();
         scene.until_told(&[]);
         scene.until_served(&[leaf, leaf]);
@@ -192,5 +208,25 @@ fn what_is_refused_leaves_the_old_certificate_served_and_told_on_every_pod() {
         scene.kong.faults(&json!({})).unwrap();
         let new = scene.renew();
         scene.until_served(&[new, new]);
+    });
+}
+
+#[test]
+fn with_the_fallback_gate_the_sound_host_has_its_renewal_and_the_blamed_one_the_placeholder() {
+    on_a_node("fallback", |scene, _| {
+        let n = scene.n();
+        let (object, _) = secret(n, "t", "y.example");
+        scene.cluster.apply(&object).unwrap();
+        let mut other: Value = serde_json::from_str(&ingress(n, "y.example", "t")).unwrap();
+        other["metadata"]["name"] = json!("j");
+        scene.cluster.apply(&other.to_string()).unwrap();
+        scene.kong.faults(&json!({"reject": format!("{n}/j"), "fallback": true})).unwrap();
+        let new = scene.renew();
+        scene.until_served(&[new, new]);
+        for pod in scene.pods() {
+            scene.until_seen(&pod, "y.example", "default");
+        }
+        let events = scene.cluster.kubectl(&["get", "events", "-n", n]).unwrap();
+        assert!(events.contains("FallbackKongConfigurationSucceeded"), "{events}");
     });
 }
