@@ -64,7 +64,9 @@ pub struct Values {
     /// The same by the Service, where only ServiceMonitors are taken.
     pub service_monitor: Monitor,
     /// The alerts, for Prometheus' operator.
-    pub prometheus_rule: Rule,
+    pub prometheus_rule: Labelled,
+    /// The dashboard, for Grafana's sidecar.
+    pub dashboard: Labelled,
     /// The filter, for gateways that mount it.
     pub filter: Filter,
     /// Helm's own.
@@ -209,13 +211,13 @@ pub struct Monitor {
     pub labels: BTreeMap<String, String>,
 }
 
-/// Alerts.
+/// Something that others find by its labels.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Rule {
-    /// Whether they are there.
+pub struct Labelled {
+    /// Whether it is there.
     pub enabled: bool,
-    /// Labels by which Prometheus chooses them.
+    /// Labels by which it is chosen.
     pub labels: BTreeMap<String, String>,
 }
 
