@@ -23,7 +23,7 @@ A code such as CD-101 is explained by `certdrift explain CD-101`; everything els
 pub const EXIT_CODES: &str = "\
 Exit codes:
   0   as expected
-  1   drift, or an invalid certificate
+  1   drift, or a certificate that is invalid or was not stored
   2   could not tell (unreachable, no answer in time); never passes as good
   64  bad usage: the command line or the configuration";
 
