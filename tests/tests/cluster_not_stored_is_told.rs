@@ -101,5 +101,9 @@ fn a_renewal_that_is_signed_and_not_stored_is_told_with_the_verb_on_its_certific
             let all = findings()?;
             if all.iter().any(|f| f["code"] == "CD-172") { Err(format!("{all:#?}")) } else { Ok(()) }
         });
+        for hop in ["issued", "stored", "published"] {
+            controller
+                .until_metric(&format!(r#"certdrift_hop_seconds_count{{gateway="kong",hop="{hop}"}}"#), 1.0);
+        }
     });
 }

@@ -1,7 +1,7 @@
 //! Certificate and CertificateRequest (cert-manager.io/v1).
 use super::object::{Condition, condition, is_true, list};
 use super::{Meta, ObjectName};
-use certdrift_contract::UnixTime;
+use certdrift_contract::{Fingerprint, UnixTime};
 use serde::Deserialize;
 
 /// A Certificate.
@@ -123,7 +123,25 @@ impl<'de> Deserialize<'de> for Signed {
     }
 }
 
+/// When a certificate was asked for and when it was signed; to the second, as cert-manager writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Signing {
+    /// Its request was made.
+    pub requested: UnixTime,
+    /// The request became ready.
+    pub signed: UnixTime,
+}
+
 impl CertificateRequest {
+    /// What it was signed as, and when.
+    #[must_use]
+    pub fn signing(&self) -> Option<(Fingerprint, Signing)> {
+        let leaf = self.status.certificate.0.as_ref()?.certificate.as_ref()?.leaf;
+        let ready = condition(&self.status.conditions, "Ready").filter(|c| &*c.status == "True")?;
+        let requested = self.metadata.creation_timestamp?;
+        Some((leaf, Signing { requested, signed: ready.last_transition_time?.max(requested) }))
+    }
+
     /// Its revision: the Certificate's, once it is stored.
     #[must_use]
     pub fn revision(&self) -> Option<u64> {

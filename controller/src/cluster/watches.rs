@@ -1,6 +1,6 @@
 //! All that is watched of a cluster, for all gateways: each kind once, whatever the number of gateways.
 use super::ObjectName;
-use super::cert_manager::{Certificate, CertificateRequest};
+use super::cert_manager::{Certificate, CertificateRequest, Signing};
 use super::gateway::{Gateway, GatewayClass, ListenerSet, Namespace, ReferenceGrant, TlsRoute};
 use super::ingress::{Ingress, IngressClass};
 use super::pod::{Pod, Service};
@@ -20,7 +20,7 @@ use crate::observe::pods::{self, Finder, Pods, Which};
 use crate::source::kubernetes::Reach;
 use crate::source::kubernetes::requests::Issued;
 use crate::source::kubernetes::secret::{Secret, Selection, reader};
-use certdrift_contract::UnixTime;
+use certdrift_contract::{Fingerprint, UnixTime};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -242,6 +242,14 @@ impl Watches {
         };
         let suspects = |name: &ObjectName| suspects.get(&name.namespace).cloned().unwrap_or_default();
         follow(secrets, &issued, &look, &suspects, memory, now)
+    }
+
+    /// How these leaves were signed, as far as their requests are there still.
+    #[must_use]
+    pub fn signings(&self, leaves: &BTreeSet<Fingerprint>) -> BTreeMap<Fingerprint, Signing> {
+        let requests = self.requests.guards();
+        let all = refs(&requests).into_iter().filter_map(CertificateRequest::signing);
+        all.filter(|(leaf, _)| leaves.contains(leaf)).collect()
     }
 
     /// The object that a finding names, for an Event; `None` where it is none that is watched.

@@ -93,7 +93,7 @@ metrics! {
     REMEDY_OUTCOMES: Kind::Counter, "certdrift_remedy_outcomes", ["gateway", "outcome"], "What the wire showed after a remedy: `proven`, `not-helped`, or `not-proven` (not seen in time).", "always, from 0";
     REMEDY_IN_FLIGHT: Kind::Gauge, "certdrift_remedy_in_flight", ["gateway"], "1 while a remedy runs or is being proven.", "always";
     ALERTS: Kind::Gauge, "certdrift_drift_exhausted", ["gateway"], "Drifts that lasted too long or that no remedy mends: somebody must look.", "always";
-    HOP: Kind::Histogram(HOP_BOUNDS), "certdrift_hop_seconds", ["gateway", "hop"], "Time from the stored file's or Secret's change to a ledger that lists it (`published`) to the last endpoint that runs by another configuration (`loaded`, where all tell: Kong's status), and to the proof on the wire (`served`), for every renewal.", "always, from 0";
+    HOP: Kind::Histogram(HOP_BOUNDS), "certdrift_hop_seconds", ["gateway", "hop"], "How long each hop of a renewal took. With cert-manager, from its request to the signature (`issued`) and from that to the Secret (`stored`), to the second. From the stored file's or Secret's change to a ledger that lists it (`published`) to the last endpoint that runs by another configuration (`loaded`, where all tell: Kong's status), and to the proof on the wire (`served`), for every renewal.", "always, from 0";
     DRIFT_TIME: Kind::Histogram(HOP_BOUNDS), "certdrift_drift_seconds", ["gateway", "ended_by"], "How long drifts lasted, from the first sight to the proof that it is over; ended by a `remedy`, or by `itself`.", "always, from 0";
 }
 
@@ -114,7 +114,7 @@ pub const REMEDY_OUTCOMES_ALL: [&str; 3] = ["proven", "not-helped", "not-proven"
 /// Values of the label `ended_by`.
 pub const ENDED_BY: [&str; 2] = ["remedy", "itself"];
 /// Values of the label `hop`.
-pub const HOPS: [&str; 3] = ["published", "loaded", "served"];
+pub const HOPS: [&str; 5] = ["issued", "stored", "published", "loaded", "served"];
 /// Values of the label `severity`.
 pub const SEVERITIES: [&str; 3] = ["info", "warning", "error"];
 /// Values of the label `verdict`, from best to worst.

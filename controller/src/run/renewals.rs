@@ -1,5 +1,7 @@
-//! Every natural renewal, timed hop by hop: stored → published → loaded, where gateways tell → proven on the wire. Pure.
+//! Every natural renewal, timed hop by hop: issued → stored, where cert-manager does it → published → loaded, where gateways tell → proven on the wire. Pure.
+use crate::cluster::cert_manager::Signing;
 use crate::converge::Millis;
+use certdrift_contract::UnixTime;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -10,6 +12,7 @@ const REMEMBERED: usize = 20;
 /// One renewal under way.
 #[derive(Clone, Debug)]
 struct UnderWay {
+    signing: Option<Signing>,
     stored: Millis,
     published: Millis,
     /// Endpoint and host, where it has not been proven yet.
@@ -23,9 +26,15 @@ struct UnderWay {
 /// A renewal that has ended: what each hop took.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
-    /// `file:PATH`
+    /// `file:PATH` or `NAMESPACE/SECRET`
     pub source: String,
-    /// When the file changed, milliseconds since 1970.
+    /// When the certificate was asked for, and when it was signed, where cert-manager did it; to the second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested: Option<Millis>,
+    /// See `requested`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued: Option<Millis>,
+    /// When the file changed, or the Secret was heard of, milliseconds since 1970.
     pub stored: Millis,
     /// When the ledger that lists it was published.
     pub published: Millis,
@@ -48,6 +57,7 @@ impl Renewals {
     pub fn begin(
         &mut self,
         source: &str,
+        signing: Option<Signing>,
         stored: Millis,
         published: Millis,
         where_: BTreeSet<(String, String)>,
@@ -56,7 +66,7 @@ impl Renewals {
             return;
         }
         let loading = where_.iter().map(|(endpoint, _)| endpoint.clone()).collect();
-        let renewal = UnderWay { stored, published, missing: where_, loading, loaded: None };
+        let renewal = UnderWay { signing, stored, published, missing: where_, loading, loaded: None };
         self.under_way.insert(source.to_owned(), renewal);
     }
 
@@ -81,8 +91,13 @@ impl Renewals {
             if !renewal.missing.remove(&key) || !renewal.missing.is_empty() {
                 return true;
             }
-            let UnderWay { stored, published, loaded, .. } = *renewal;
-            ended.push(Ended { source: source.clone(), stored, published, loaded, served: now });
+            let UnderWay { signing, stored, published, loaded, .. } = *renewal;
+            let at = |time: fn(Signing) -> UnixTime| {
+                signing.map(|s| Millis(time(s).seconds().saturating_mul(1000)))
+            };
+            let (requested, issued) = (at(|s| s.requested), at(|s| s.signed));
+            let source = source.clone();
+            ended.push(Ended { source, requested, issued, stored, published, loaded, served: now });
             false
         });
         for one in &ended {
@@ -123,12 +138,20 @@ mod tests {
     #[test]
     fn a_renewal_ends_when_every_endpoint_is_proven() {
         let mut renewals = Renewals::default();
-        renewals.begin("file:a", Millis(1), Millis(2), places(&[("x", "a"), ("y", "a")]));
+        renewals.begin("file:a", None, Millis(1), Millis(2), places(&[("x", "a"), ("y", "a")]));
         assert!(renewals.proven("x", "a", Millis(3)).is_empty());
         assert!(renewals.proven("x", "a", Millis(4)).is_empty());
         let ended = renewals.proven("y", "a", Millis(5));
         let (stored, published, served) = (Millis(1), Millis(2), Millis(5));
-        let all = Ended { source: "file:a".into(), stored, published, loaded: None, served };
+        let all = Ended {
+            source: "file:a".into(),
+            requested: None,
+            issued: None,
+            stored,
+            published,
+            loaded: None,
+            served,
+        };
         assert_eq!(ended, std::slice::from_ref(&all));
         assert_eq!(renewals.ended().collect::<Vec<_>>(), [&all]);
         assert!(renewals.proven("y", "a", Millis(6)).is_empty());
@@ -137,7 +160,7 @@ mod tests {
     #[test]
     fn a_renewal_is_loaded_when_every_endpoint_runs_by_another_configuration() {
         let mut renewals = Renewals::default();
-        renewals.begin("file:a", Millis(1_000), Millis(1_100), places(&[("x", "a"), ("y", "a")]));
+        renewals.begin("file:a", None, Millis(1_000), Millis(1_100), places(&[("x", "a"), ("y", "a")]));
         assert_eq!(renewals.loaded("x", Millis(3_000)), [0.0; 0]);
         assert_eq!(renewals.loaded("x", Millis(3_500)), [0.0; 0], "that one is another change");
         assert_eq!(renewals.loaded("y", Millis(4_000)), [3.0]);
@@ -146,17 +169,27 @@ mod tests {
     }
 
     #[test]
+    fn one_that_cert_manager_signed_is_one_record_from_its_request_on() {
+        let mut renewals = Renewals::default();
+        let time = UnixTime::from_seconds;
+        let signing = Signing { requested: time(7), signed: time(9) };
+        renewals.begin("demo/web-tls", Some(signing), Millis(9_500), Millis(9_600), places(&[("x", "a")]));
+        let ended = renewals.proven("x", "a", Millis(9_900));
+        assert_eq!((ended[0].requested, ended[0].issued), (Some(Millis(7_000)), Some(Millis(9_000))));
+    }
+
+    #[test]
     fn a_renewal_that_overtakes_another_is_timed_from_its_own_file() {
         let mut renewals = Renewals::default();
-        renewals.begin("file:a", Millis(1), Millis(2), places(&[("x", "a")]));
-        renewals.begin("file:a", Millis(10), Millis(11), places(&[("x", "a")]));
+        renewals.begin("file:a", None, Millis(1), Millis(2), places(&[("x", "a")]));
+        renewals.begin("file:a", None, Millis(10), Millis(11), places(&[("x", "a")]));
         assert_eq!(renewals.proven("x", "a", Millis(12))[0].stored, Millis(10));
     }
 
     #[test]
     fn an_endpoint_that_went_away_is_not_waited_for() {
         let mut renewals = Renewals::default();
-        renewals.begin("file:a", Millis(1), Millis(2), places(&[("x", "a"), ("y", "a")]));
+        renewals.begin("file:a", None, Millis(1), Millis(2), places(&[("x", "a"), ("y", "a")]));
         renewals.keep(|_| true, |endpoint, _| endpoint != "y");
         assert_eq!(renewals.missing().count(), 1);
         assert_eq!(renewals.proven("x", "a", Millis(5)).len(), 1);

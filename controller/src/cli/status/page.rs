@@ -236,9 +236,16 @@ impl Shown {
                     let millis = to.since(from).max(0);
                     format!("{}.{:03} s", millis / 1000, millis % 1000)
                 };
+                let issued = match (renewal.requested, renewal.issued) {
+                    (Some(from), Some(to)) => {
+                        let (asked, stored) = (seconds(from, to), seconds(to, renewal.stored));
+                        format!("signed {asked} after its request, stored {stored} after that, ")
+                    }
+                    _ => String::new(),
+                };
                 writeln!(
                     to,
-                    "renewed {} at {}: published after {}, proven after {}",
+                    "renewed {} at {}: {issued}published after {}, proven after {}",
                     renewal.source,
                     renewal.stored,
                     seconds(renewal.stored, renewal.published),

@@ -7,7 +7,7 @@ use crate::observe::expectations::{Expectations, families};
 use crate::publish::difference::{difference, entries, other_entries};
 use crate::run::stored_at;
 use certdrift_contract::verdict::Expecting;
-use certdrift_contract::{Expected, Fingerprint, Ledger};
+use certdrift_contract::{Expected, Fingerprint, Ledger, UnixTime};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -60,6 +60,8 @@ impl Gateway {
         // A ledger of another replica may have been taken up since anything was told.
         let told = self.expectations.as_ref().map(|told| Arc::clone(told.ledger()));
         if told.as_ref().is_none_or(|told| !Arc::ptr_eq(told, &ledger)) {
+            // What was renewed before this run began is not timed by it.
+            let followed = told.is_some();
             let before = told.or(before);
             let leaves =
                 |e: Expecting<'_>| -> Vec<Fingerprint> { e.current.iter().map(|c| c.sha256).collect() };
@@ -93,7 +95,7 @@ impl Gateway {
                 "ledger published"
             );
             if let Some(before) = &before {
-                self.renewals_of(before, &ledger, heard, now);
+                self.renewals_of(before, &ledger, followed, heard, now);
             }
             self.invalid = invalid.iter().cloned().collect();
             let revision = ledger.revision.0;
@@ -107,23 +109,38 @@ impl Gateway {
         effects
     }
 
-    fn renewals_of(&mut self, before: &Ledger, after: &Ledger, heard: Millis, now: Millis) {
+    fn renewals_of(&mut self, before: &Ledger, after: &Ledger, followed: bool, heard: Millis, now: Millis) {
         let (gone, come) = other_entries(Some(before), after);
         let old: HashMap<&str, &[Expected]> =
             gone.into_iter().map(|e| (e.source.as_str(), e.current.as_slice())).collect();
         let endpoints: Vec<&str> =
             self.places.iter().map(|p| &p.endpoint).filter(|e| !e.edge).map(|e| e.name.as_str()).collect();
-        for entry in come {
-            if old.get(entry.source.as_str()).is_some_and(|current| *current == entry.current.as_slice()) {
-                continue;
-            }
+        let renewed: Vec<_> = come
+            .into_iter()
+            .filter(|e| old.get(e.source.as_str()).is_none_or(|current| *current != e.current.as_slice()))
+            .collect();
+        let leaves = renewed.iter().flat_map(|e| &e.current).map(|c| c.sha256).collect();
+        let cluster = self.cluster().filter(|_| followed);
+        let signings = cluster.map(|of| of.watches.signings(&leaves)).unwrap_or_default();
+        for entry in renewed {
             let stored = stored_at::of(&entry.source, heard);
-            let took = seconds_between(stored, now);
-            self.hub.store().observe(&metric::HOP, &[&self.config.name, "published"], took);
+            let hop = |hop: &str, from, to| {
+                let took = seconds_between(from, to);
+                self.hub.store().observe(&metric::HOP, &[&self.config.name, hop], took);
+            };
+            hop("published", stored, now);
+            // Of a pair the one that was signed last.
+            let signing =
+                entry.current.iter().filter_map(|c| signings.get(&c.sha256)).max_by_key(|s| s.signed);
+            if let Some(signing) = signing {
+                let at = |time: UnixTime| Millis(time.seconds().saturating_mul(1000));
+                hop("issued", at(signing.requested), at(signing.signed));
+                hop("stored", at(signing.signed), stored);
+            }
             let hosts = entry.hosts.iter().take(FOLLOWED_HOSTS);
             let places =
                 hosts.flat_map(|h| endpoints.iter().map(move |e| ((*e).to_owned(), h.as_str().to_owned())));
-            self.renewals.begin(&entry.source, stored, now, places.collect());
+            self.renewals.begin(&entry.source, signing.copied(), stored, now, places.collect());
         }
         let all = entries(after);
         let there = |source: &str| all.binary_search_by(|e| e.source.as_str().cmp(source)).is_ok();
@@ -157,7 +174,7 @@ fn invalid_hosts(ledger: &Ledger, findings: &[Finding]) -> Vec<String> {
 mod tests {
     use super::*;
     use certdrift_contract::ledger::{Content, Entry};
-    use certdrift_contract::{Revision, Rules, UnixTime};
+    use certdrift_contract::{Revision, Rules};
 
     fn ledger(entries: &[(&str, &str, &str)]) -> Ledger {
         let entry = |(source, host, leaf): &(&str, &str, &str)| Entry {
