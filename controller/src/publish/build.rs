@@ -36,10 +36,11 @@ pub struct Made {
 }
 
 impl Made {
-    /// Of a binding.
+    /// Of a binding. What nobody else keeps is not kept here: it will not come again as the very same.
     #[must_use]
     pub fn of(binding: &Binding) -> Self {
-        Self { bound: binding.entries.clone(), held: binding.held.clone() }
+        let bound = binding.entries.iter().filter(|bound| Arc::strong_count(bound) > 1).cloned();
+        Self { bound: bound.collect(), held: binding.held.clone() }
     }
 }
 

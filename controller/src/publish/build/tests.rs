@@ -220,19 +220,21 @@ proptest! {
     fn no_history_breaks_the_ledger(steps in prop::collection::vec(step(), 1..30)) {
         let mut now = NOW;
         let mut ledger: Option<Ledger> = None;
-        let mut made: Option<Made> = None;
+        let (mut made, mut kept): (Option<Made>, Vec<Arc<Bound>>) = (None, Vec::new());
         for step in &steps {
             now = now.plus(step.passed);
             let mut binding = bind_step(step);
             // What is bound as before is the very same.
             for bound in &mut binding.entries {
-                let before = made.iter().flat_map(|made| &made.bound).find(|before| *before == bound);
+                let before = kept.iter().find(|before| *before == bound);
                 *bound = before.unwrap_or(bound).clone();
             }
             let (next, _) = build(&binding, ledger.as_ref(), &policy(), now);
             let quick = super::build(&binding, ledger.as_ref(), made.as_ref(), &policy(), now).0;
             prop_assert_eq!(&next, &quick, "what is known to be unchanged is as it would be");
+            kept.clone_from(&binding.entries);
             made = Some(Made::of(&binding));
+            prop_assert_eq!(made.as_ref().map(|made| made.bound.len()), Some(kept.len()));
             prop_assert_eq!(&next, &build(&binding, ledger.as_ref(), &policy(), now).0, "the same twice");
             prop_assert_eq!(&next, &build(&binding, Some(&next), &policy(), now.plus(1)).0, "a restart is silent");
             if let Some(before) = &ledger {
