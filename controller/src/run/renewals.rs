@@ -23,6 +23,17 @@ struct UnderWay {
     loaded: Option<Millis>,
 }
 
+impl UnderWay {
+    /// This endpoint has loaded it. Gives the seconds since what was stored changed, if it was the last.
+    fn loaded_by(&mut self, endpoint: &str, now: Millis) -> Option<f64> {
+        if !self.loading.remove(endpoint) || !self.loading.is_empty() {
+            return None;
+        }
+        self.loaded = Some(now);
+        Some(super::gateway::seconds_between(self.stored, now))
+    }
+}
+
 /// A renewal that has ended: what each hop took.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
@@ -38,11 +49,21 @@ pub struct Ended {
     pub stored: Millis,
     /// When the ledger that lists it was published.
     pub published: Millis,
-    /// When the last endpoint loaded another configuration, where all of them tell (Kong's status).
+    /// When the last endpoint was known to have loaded another configuration, where all of them tell (Kong's status): by
+    /// its hash, or by a proof that came before it was asked.
     #[serde(default)]
     pub loaded: Option<Millis>,
     /// When every endpoint was proven to serve it.
     pub served: Millis,
+}
+
+/// What a proof brings about.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Progress {
+    /// As [`Renewals::loaded`] gives it.
+    pub loaded: Vec<f64>,
+    /// Renewals that ended with it.
+    pub ended: Vec<Ended>,
 }
 
 /// All of one gateway.
@@ -75,20 +96,24 @@ impl Renewals {
     pub fn loaded(&mut self, endpoint: &str, now: Millis) -> Vec<f64> {
         let mut all = Vec::new();
         for renewal in self.under_way.values_mut() {
-            if renewal.loading.remove(endpoint) && renewal.loading.is_empty() {
-                renewal.loaded = Some(now);
-                all.push(super::gateway::seconds_between(renewal.stored, now));
-            }
+            all.extend(renewal.loaded_by(endpoint, now));
         }
         all
     }
 
-    /// Proven at this endpoint for this host. Gives the renewals that ended with it.
-    pub fn proven(&mut self, endpoint: &str, host: &str, now: Millis) -> Vec<Ended> {
+    /// Proven at this endpoint for this host. What it serves it has loaded, where it `tells` what it runs by: its status is
+    /// asked every few seconds, and a handshake may be sooner.
+    pub fn proven(&mut self, endpoint: &str, host: &str, tells: bool, now: Millis) -> Progress {
         let key = (endpoint.to_owned(), host.to_owned());
-        let mut ended = Vec::new();
+        let Progress { mut loaded, mut ended } = Progress::default();
         self.under_way.retain(|source, renewal| {
-            if !renewal.missing.remove(&key) || !renewal.missing.is_empty() {
+            if !renewal.missing.remove(&key) {
+                return true;
+            }
+            if tells {
+                loaded.extend(renewal.loaded_by(endpoint, now));
+            }
+            if !renewal.missing.is_empty() {
                 return true;
             }
             let UnderWay { signing, stored, published, loaded, .. } = *renewal;
@@ -104,7 +129,7 @@ impl Renewals {
             self.ended.truncate(REMEMBERED - 1);
             self.ended.push_front(one.clone());
         }
-        ended
+        Progress { loaded, ended }
     }
 
     /// A source or an endpoint is no longer there; what it was waited for ends untold.
@@ -139,9 +164,9 @@ mod tests {
     fn a_renewal_ends_when_every_endpoint_is_proven() {
         let mut renewals = Renewals::default();
         renewals.begin("file:a", None, Millis(1), Millis(2), places(&[("x", "a"), ("y", "a")]));
-        assert!(renewals.proven("x", "a", Millis(3)).is_empty());
-        assert!(renewals.proven("x", "a", Millis(4)).is_empty());
-        let ended = renewals.proven("y", "a", Millis(5));
+        assert_eq!(renewals.proven("x", "a", false, Millis(3)), Progress::default());
+        assert_eq!(renewals.proven("x", "a", false, Millis(4)), Progress::default());
+        let ended = renewals.proven("y", "a", false, Millis(5)).ended;
         let (stored, published, served) = (Millis(1), Millis(2), Millis(5));
         let all = Ended {
             source: "file:a".into(),
@@ -154,7 +179,7 @@ mod tests {
         };
         assert_eq!(ended, std::slice::from_ref(&all));
         assert_eq!(renewals.ended().collect::<Vec<_>>(), [&all]);
-        assert!(renewals.proven("y", "a", Millis(6)).is_empty());
+        assert_eq!(renewals.proven("y", "a", false, Millis(6)), Progress::default());
     }
 
     #[test]
@@ -164,8 +189,27 @@ mod tests {
         assert_eq!(renewals.loaded("x", Millis(3_000)), [0.0; 0]);
         assert_eq!(renewals.loaded("x", Millis(3_500)), [0.0; 0], "that one is another change");
         assert_eq!(renewals.loaded("y", Millis(4_000)), [3.0]);
-        renewals.proven("x", "a", Millis(5_000));
-        assert_eq!(renewals.proven("y", "a", Millis(6_000))[0].loaded, Some(Millis(4_000)));
+        renewals.proven("x", "a", true, Millis(5_000));
+        let last = renewals.proven("y", "a", true, Millis(6_000));
+        assert_eq!((last.loaded, last.ended[0].loaded), (Vec::new(), Some(Millis(4_000))));
+    }
+
+    #[test]
+    fn what_is_served_is_loaded_though_nobody_was_asked_yet() {
+        let mut renewals = Renewals::default();
+        let begin = |all: &mut Renewals| {
+            all.begin("file:a", None, Millis(1_000), Millis(1_100), places(&[("x", "a"), ("y", "a")]));
+        };
+        begin(&mut renewals);
+        assert_eq!(renewals.loaded("x", Millis(3_000)), [0.0; 0]);
+        renewals.proven("x", "a", true, Millis(3_100));
+        let last = renewals.proven("y", "a", true, Millis(3_500));
+        assert_eq!((last.loaded, last.ended[0].loaded), (vec![2.5], Some(Millis(3_500))));
+        assert_eq!(renewals.loaded("y", Millis(4_000)), [0.0; 0], "counted once");
+        begin(&mut renewals);
+        renewals.proven("x", "a", true, Millis(3_100));
+        let last = renewals.proven("y", "a", false, Millis(3_500));
+        assert_eq!((last.loaded, last.ended[0].loaded), (Vec::new(), None), "one of them never tells");
     }
 
     #[test]
@@ -174,7 +218,7 @@ mod tests {
         let time = UnixTime::from_seconds;
         let signing = Signing { requested: time(7), signed: time(9) };
         renewals.begin("demo/web-tls", Some(signing), Millis(9_500), Millis(9_600), places(&[("x", "a")]));
-        let ended = renewals.proven("x", "a", Millis(9_900));
+        let ended = renewals.proven("x", "a", false, Millis(9_900)).ended;
         assert_eq!((ended[0].requested, ended[0].issued), (Some(Millis(7_000)), Some(Millis(9_000))));
     }
 
@@ -183,7 +227,7 @@ mod tests {
         let mut renewals = Renewals::default();
         renewals.begin("file:a", None, Millis(1), Millis(2), places(&[("x", "a")]));
         renewals.begin("file:a", None, Millis(10), Millis(11), places(&[("x", "a")]));
-        assert_eq!(renewals.proven("x", "a", Millis(12))[0].stored, Millis(10));
+        assert_eq!(renewals.proven("x", "a", false, Millis(12)).ended[0].stored, Millis(10));
     }
 
     #[test]
@@ -192,6 +236,6 @@ mod tests {
         renewals.begin("file:a", None, Millis(1), Millis(2), places(&[("x", "a"), ("y", "a")]));
         renewals.keep(|_| true, |endpoint, _| endpoint != "y");
         assert_eq!(renewals.missing().count(), 1);
-        assert_eq!(renewals.proven("x", "a", Millis(5)).len(), 1);
+        assert_eq!(renewals.proven("x", "a", false, Millis(5)).ended.len(), 1);
     }
 }

@@ -51,9 +51,8 @@ impl Gateway {
             }
             Seen::Configuration { endpoint, hash } => {
                 if self.loaded.saw(&endpoint, &hash, now) {
-                    for took in self.renewals.loaded(&endpoint, now) {
-                        self.hub.store().observe(&metric::HOP, &[&self.config.name, "loaded"], took);
-                    }
+                    let took = self.renewals.loaded(&endpoint, now);
+                    self.timed("loaded", &took);
                 }
                 Vec::new()
             }
@@ -114,9 +113,12 @@ impl Gateway {
 
     /// A host is proven on an endpoint: a renewal may have come to its end.
     fn renewed(&mut self, endpoint: &str, host: &str, now: Millis) {
-        for ended in self.renewals.proven(endpoint, host, now) {
+        let tells = self.loaded.of(endpoint, now).is_some();
+        let progress = self.renewals.proven(endpoint, host, tells, now);
+        self.timed("loaded", &progress.loaded);
+        for ended in progress.ended {
             let took = seconds_between(ended.stored, ended.served);
-            self.hub.store().observe(&metric::HOP, &[&self.config.name, "served"], took);
+            self.timed("served", &[took]);
             tracing::info!(
                 gateway = self.config.name,
                 source = ended.source,
@@ -124,6 +126,13 @@ impl Gateway {
                 served_after = took,
                 "renewal proven on the wire"
             );
+        }
+    }
+
+    /// So many seconds after what was stored changed this hop was done, for each of several renewals.
+    fn timed(&self, hop: &str, took: &[f64]) {
+        for took in took {
+            self.hub.store().observe(&metric::HOP, &[&self.config.name, hop], *took);
         }
     }
 }
