@@ -21,7 +21,7 @@ pub enum Action {
         /// So many for each host, or until every worker was seen.
         handshakes: u32,
     },
-    /// Do this, and tell the machine `RemedyEnded`.
+    /// Do this, and tell the machine `RemedyEnded`; or, where it is certain that nothing was done, `RemedyNotStarted`.
     StartRemedy(Intent),
     /// This remedy has had its time: end it if it still runs. Nothing is expected to be told any more.
     AbandonRemedy {
@@ -87,6 +87,14 @@ pub struct Intent {
     pub price: String,
 }
 
+impl Intent {
+    /// A name that no other intent has: replicas count each for itself, and one that has lost its state begins anew.
+    #[must_use]
+    pub fn key(&self) -> String {
+        format!("{}-{}-{}", self.gateway, self.id, self.at.0)
+    }
+}
+
 /// A line of the history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
@@ -116,6 +124,8 @@ pub enum What {
     Remedy { intent: Intent },
     /// It has ended.
     Ended { id: u64, remedy: String, ok: bool, said: String, took_ms: u64 },
+    /// It was refused before the act: nothing was done.
+    NotStarted { id: u64, remedy: String, why: String },
     /// The wire shows what is expected; the drift is over.
     Converged {
         endpoint: String,

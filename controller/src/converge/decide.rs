@@ -78,6 +78,25 @@ pub(super) fn end_remedy(state: &mut State, end: &End<'_>, out: &mut Vec<Action>
     out.push(record(state, what));
 }
 
+/// The remedy in flight was refused before its act: neither budget nor interval is spent, and it may be tried again. But
+/// not before the drifts were seen anew: whatever refuses is not asked without a pause.
+pub(super) fn not_started(state: &mut State, why: &str, out: &mut Vec<Action>) {
+    let Some(InFlight { intent, started }) = state.in_flight.take() else { return };
+    let age = state.clock.age();
+    state.round = age;
+    state.starts.pop_if(|last| *last == started);
+    for drift in state.endpoints.values_mut().flat_map(|e| e.drifts.values_mut()) {
+        drift.seen = Seen::default();
+        drift.next_probe = age;
+        if std::mem::take(&mut drift.treated) {
+            drift.tried.pop_if(|last| *last == intent.remedy);
+        }
+    }
+    out.push(Action::Persist);
+    let what = What::NotStarted { id: intent.id, remedy: intent.remedy, why: why.to_owned() };
+    out.push(record(state, what));
+}
+
 /// Ends what has had its time: the remedy in flight, proofs, acknowledgements.
 pub(super) fn expire(state: &mut State, out: &mut Vec<Action>) {
     let age = state.clock.age();

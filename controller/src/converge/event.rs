@@ -65,6 +65,13 @@ pub enum Event {
         /// What it said: exit status, first lines of its output, HTTP status.
         said: String,
     },
+    /// A remedy was not begun, and never will be: it was refused before the act.
+    RemedyNotStarted {
+        /// [`super::Intent::id`]
+        id: u64,
+        /// What refused it.
+        why: String,
+    },
     /// A human knows of a drift: it stays visible, is not alerted and not healed.
     Acknowledged(Acknowledgement),
     /// The acknowledgement for this host is withdrawn.

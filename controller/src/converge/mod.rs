@@ -117,6 +117,14 @@ fn take(state: &mut State, event: &Event, out: &mut Vec<Action>) {
                     drift.tried.clear();
                 }
             }
+            // Who only looked on knows nothing of what others did meanwhile: the wire is looked at anew.
+            if (state.policy.mode, policy.mode) == (Mode::Observe, Mode::Heal) {
+                state.round = age;
+                for drift in state.endpoints.values_mut().flat_map(|e| e.drifts.values_mut()) {
+                    drift.seen = Seen::default();
+                    drift.next_probe = age;
+                }
+            }
             state.policy = (**policy).clone();
             out.push(Action::Persist);
         }
@@ -161,6 +169,11 @@ fn take(state: &mut State, event: &Event, out: &mut Vec<Action>) {
         Event::RemedyEnded { id, ok, said } => {
             if state.in_flight.as_ref().is_some_and(|f| f.intent.id == *id) {
                 decide::end_remedy(state, &End::Told { ok: *ok, said }, out);
+            }
+        }
+        Event::RemedyNotStarted { id, why } => {
+            if state.in_flight.as_ref().is_some_and(|f| f.intent.id == *id) {
+                decide::not_started(state, why, out);
             }
         }
         Event::Acknowledged(ack) => acknowledged(state, ack, out),

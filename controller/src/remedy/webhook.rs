@@ -32,9 +32,8 @@ pub(super) async fn post(webhook: &Webhook, intent: &Intent, client: &Client) ->
         None => None,
     };
     // The receiver tells a repetition by it.
-    let key = format!("{}-{}", intent.gateway, intent.id);
     let mut request =
-        Request::post_json(url, body).header("idempotency-key", &key).map_err(|e| e.to_string())?;
+        Request::post_json(url, body).header("idempotency-key", &intent.key()).map_err(|e| e.to_string())?;
     if let Some(from) = &webhook.token {
         let value = format!("Bearer {}", from.read()?.text());
         request = request.header("authorization", &value).map_err(|e| e.to_string())?;

@@ -7,7 +7,7 @@ use crate::config;
 use crate::converge::{Event, Intent, Millis};
 use crate::issuance::not_stored::Suspects;
 use crate::issuance::permission;
-use crate::lead::lease::Leadership;
+use crate::lead::lease::{Leadership, NotFenced};
 use crate::observe::endpoint::Endpoint;
 use crate::observe::expectations::Expectations;
 use crate::observe::http::Client;
@@ -90,15 +90,18 @@ pub(super) async fn drive(gateway: Locked, effects: Vec<Effect>, mut stop: watch
 
 /// What came of something that was waited for.
 enum Done {
-    /// A remedy has ended.
-    Remedy(u64, Outcome),
+    /// A remedy has ended, or was not started.
+    Remedy(u64, Result<Outcome, NotFenced>),
     /// It was asked what cert-manager may do to Secrets of this namespace.
     Reviewed(Box<str>, Suspects),
 }
 
 fn taken(gateway: &Locked, done: Done) -> Vec<Effect> {
     match done {
-        Done::Remedy(id, outcome) => ended(gateway, id, outcome),
+        Done::Remedy(id, Ok(outcome)) => ended(gateway, id, outcome),
+        Done::Remedy(id, Err(why)) => {
+            lock(gateway).event(Event::RemedyNotStarted { id, why: why.to_string() }, clock::now())
+        }
         Done::Reviewed(namespace, suspects) => {
             lock(gateway).reviewed(namespace, suspects);
             Vec::new()
@@ -286,15 +289,22 @@ impl Hands {
 
 /// Does a remedy. Where replicas elect a leader, only after its intent stands on the Lease, which proves that this one
 /// leads still.
-async fn fenced(fence: Option<Leadership>, act: &Act, intent: &Intent, client: &Client) -> Outcome {
-    let Some(leadership) = fence else { return remedy::perform(act, intent, client).await };
+async fn fenced(
+    fence: Option<Leadership>,
+    act: &Act,
+    intent: &Intent,
+    client: &Client,
+) -> Result<Outcome, NotFenced> {
+    let Some(leadership) = fence else { return Ok(remedy::perform(act, intent, client).await) };
     let Intent { gateway, endpoint, host, remedy, .. } = intent;
-    let text = format!("{remedy} for {host} on {endpoint}");
-    if let Err(why) = leadership.intend(gateway, Some(text)).await {
-        return Outcome { ok: false, said: format!("it was not started: {why}") };
+    let text = format!("{}: {remedy} for {host} on {endpoint}", intent.key());
+    leadership.intend(gateway, Some(text)).await?;
+    // Whatever this process has waited for since: between this look and the act is nothing that waits.
+    if !leadership.leads() {
+        return Err(NotFenced::NotLeading);
     }
     let outcome = remedy::perform(act, intent, client).await;
     // One that stays there is taken off by the next.
     let _ = leadership.intend(gateway, None).await;
-    outcome
+    Ok(outcome)
 }

@@ -18,6 +18,9 @@ pub fn record(record: &Record) {
         What::Ended { remedy, ok, said, took_ms, .. } => {
             tracing::info!(gateway, remedy, ok, said, took_ms, "remedy ended");
         }
+        What::NotStarted { remedy, why, .. } => {
+            tracing::info!(gateway, remedy, why, "remedy not started");
+        }
         What::Converged { endpoint, host, after, took_ms, handshakes, workers, .. } => {
             let after = after.as_deref().unwrap_or("itself");
             let workers = workers.join(",");

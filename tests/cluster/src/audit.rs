@@ -31,6 +31,9 @@ pub struct Request {
     pub object: Object,
     #[serde(rename = "responseStatus", default)]
     status: Status,
+    /// What was written, of a Lease; of anything else no body is noted.
+    #[serde(rename = "requestObject", default)]
+    pub body: serde_json::Value,
     /// RFC 3339, microseconds.
     pub request_received_timestamp: String,
 }

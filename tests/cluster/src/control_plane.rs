@@ -5,9 +5,12 @@ use crate::plan::{Daemon, Kind};
 use anyhow::Result;
 use xtask::tools::{self, Tool};
 
-/// What the API server is told to write down: who asked what of which object and how it was answered, never a body.
+/// What the API server is told to write down: who asked what of which object and how it was answered; a body only of what
+/// is written to a Lease, which holds nothing secret.
 const AUDIT_POLICY: &str = r#"{"apiVersion": "audit.k8s.io/v1", "kind": "Policy",
- "omitStages": ["RequestReceived"], "rules": [{"level": "Metadata"}]}
+ "omitStages": ["RequestReceived"], "rules": [
+  {"level": "Request", "verbs": ["create", "update", "patch"], "resources": [{"group": "coordination.k8s.io"}]},
+  {"level": "Metadata"}]}
 "#;
 
 /// The API server's notes, one JSON object a line.

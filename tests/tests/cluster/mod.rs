@@ -1,9 +1,13 @@
 //! What tests of the controller beside a real API server share: objects, a controller, and what it has published.
+pub(crate) mod gateway;
+pub(crate) mod proxy;
+
 use certdrift_cluster::Cluster;
 use certdrift_contract::ledger::Content;
 use certdrift_contract::{Fingerprint, Ledger, Revision};
 use certdrift_harness::controller::Controller;
 use rcgen::{CertificateParams, KeyPair};
+use std::path::Path;
 
 /// A certificate for a host, as PEM, its key, and its fingerprint.
 pub(crate) fn made(host: &str) -> (String, String, Fingerprint) {
@@ -18,9 +22,14 @@ pub(crate) fn made(host: &str) -> (String, String, Fingerprint) {
 /// A TLS Secret with a new certificate for a host, and its fingerprint.
 pub(crate) fn secret(namespace: &str, name: &str, host: &str) -> (String, Fingerprint) {
     let (certificate, key, leaf) = made(host);
-    let object = serde_json::json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
-        "metadata": {"name": name, "namespace": namespace}, "stringData": {"tls.crt": certificate, "tls.key": key}});
-    (object.to_string(), leaf)
+    (secret_of(namespace, name, &certificate, &key), leaf)
+}
+
+/// A TLS Secret with this certificate.
+pub(crate) fn secret_of(namespace: &str, name: &str, certificate: &str, key: &str) -> String {
+    serde_json::json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+        "metadata": {"name": name, "namespace": namespace}, "stringData": {"tls.crt": certificate, "tls.key": key}})
+    .to_string()
 }
 
 /// An Ingress of class `kong` that binds a host to a Secret.
@@ -52,9 +61,14 @@ pub(crate) fn inside_of(cluster: Cluster, test: impl FnOnce(Cluster) + Send + 's
 
 /// The sections of a controller whose own namespace is this one, and which looks no further. `more` are further keys.
 pub(crate) fn sections(cluster: &Cluster, namespace: &str, more: &str) -> String {
+    sections_of(&cluster.kubeconfig(), namespace, more)
+}
+
+/// As [`sections`], by a kubeconfig of its own.
+pub(crate) fn sections_of(kubeconfig: &Path, namespace: &str, more: &str) -> String {
+    let kubeconfig = kubeconfig.display();
     format!(
-        "kubernetes: {{kubeconfig: {}, namespace: {namespace}, reach: namespaces, namespaces: [{namespace}]{more}}}",
-        cluster.kubeconfig().display()
+        "kubernetes: {{kubeconfig: {kubeconfig}, namespace: {namespace}, reach: namespaces, namespaces: [{namespace}]{more}}}"
     )
 }
 

@@ -40,6 +40,8 @@ pub(super) struct Checker {
     in_flight: Option<(u64, u64, u64)>,
     starts: Vec<u64>,
     last_end: Option<u64>,
+    /// What began before tells nothing: since then a remedy has ended, or healing was switched on.
+    round: Option<u64>,
     /// The reason of the last remedy, until the wire was seen there again or that need not be waited for any more.
     unproven: Option<Pair>,
     open: BTreeMap<Pair, Open>,
@@ -65,6 +67,7 @@ impl Checker {
             in_flight: None,
             starts: Vec::new(),
             last_end: None,
+            round: None,
             unproven: None,
             open: BTreeMap::new(),
             violations: Vec::new(),
@@ -125,12 +128,16 @@ impl Checker {
         }
     }
 
+    fn ends(&mut self) {
+        (self.last_end, self.round) = (Some(self.age), Some(self.age));
+    }
+
     fn abandoned(&mut self) {
         let Some((id, started, timeout)) = self.in_flight.take() else { return };
         if self.age - started < timeout {
             self.wrong(2, format!("remedy {id} was abandoned before its time and may still run"));
         }
-        self.last_end = Some(self.age);
+        self.ends();
     }
 
     fn alerting(&mut self, endpoint: &str, host: &str, alerting: bool) {
@@ -156,12 +163,17 @@ impl Checker {
         match event {
             Event::Tick => {}
             Event::Restarted => {
-                self.last_end = Some(self.age);
+                self.ends();
                 self.in_flight = None;
                 self.endpoints.values_mut().for_each(|up| *up = false);
                 self.open.values_mut().for_each(|open| open.alerting = false);
             }
-            Event::PolicyChanged { policy } => self.policy = (**policy).clone(),
+            Event::PolicyChanged { policy } => {
+                if (self.policy.mode, policy.mode) == (Mode::Observe, Mode::Heal) {
+                    self.round = Some(self.age);
+                }
+                self.policy = (**policy).clone();
+            }
             Event::Published { revision, changed, removed, invalid } => {
                 self.revision = *revision;
                 self.invalid = !invalid.is_empty();
@@ -187,7 +199,16 @@ impl Checker {
             Event::RemedyEnded { id, .. } => {
                 if self.in_flight.is_some_and(|(running, ..)| running == *id) {
                     self.in_flight = None;
-                    self.last_end = Some(self.age);
+                    self.ends();
+                }
+            }
+            Event::RemedyNotStarted { id, .. } => {
+                if self.in_flight.is_some_and(|(running, ..)| running == *id) {
+                    // As if it had never been; but the wire is looked at anew.
+                    self.in_flight = None;
+                    self.starts.pop();
+                    self.unproven = None;
+                    self.ends();
                 }
             }
             Event::Acknowledged(ack) => {
@@ -211,12 +232,12 @@ impl Checker {
         }
         let began = self.age.saturating_sub(u64::try_from(self.wall - o.began.0).unwrap_or(u64::MAX));
         let pair = (o.endpoint.clone(), o.host.clone());
-        let after_the_last_remedy = self.last_end.is_none_or(|end| began > end);
-        if drift && o.evidence != Evidence::Declared && after_the_last_remedy {
+        let in_this_round = self.round.is_none_or(|end| began > end);
+        if drift && o.evidence != Evidence::Declared && in_this_round {
             let fresh = Open { from: self.age, alerting: false };
             self.open.entry(pair.clone()).or_insert(fresh);
         }
-        if o.evidence == Evidence::Handshake && after_the_last_remedy && self.in_flight.is_none() {
+        if o.evidence == Evidence::Handshake && in_this_round && self.in_flight.is_none() {
             self.unproven = self.unproven.take().filter(|p| *p != pair);
         }
         self.sights.push(Seen { pair, drift, evidence: o.evidence, began, arrived: self.age });
@@ -226,7 +247,7 @@ impl Checker {
         let What::Converged { endpoint, host, .. } = what else { return };
         let pair = (endpoint.clone(), host.clone());
         let newest = self.newest_handshake(&pair);
-        let proven = newest.is_some_and(|s| !s.drift && self.last_end.is_none_or(|end| s.began > end));
+        let proven = newest.is_some_and(|s| !s.drift && self.round.is_none_or(|end| s.began > end));
         if !proven {
             self.wrong(5, format!("{pair:?} was called converged without proof"));
         }
@@ -285,7 +306,7 @@ impl Checker {
         let drifts: Vec<Seen> = self.sights.iter().filter(|s| s.pair == *pair && s.drift).cloned().collect();
         let times = |proves: bool| {
             // Since the last remedy: what was seen before it was of before it.
-            let since = drifts.iter().filter(|s| self.last_end.is_none_or(|end| s.began > end));
+            let since = drifts.iter().filter(|s| self.round.is_none_or(|end| s.began > end));
             let began = since.filter(|s| !proves || s.evidence != Evidence::Declared).map(|s| s.began);
             began.collect::<BTreeSet<_>>().len()
         };
@@ -301,7 +322,7 @@ impl Checker {
         let newest = self.newest_handshake(pair).cloned();
         match newest {
             Some(s) if s.drift && self.age - s.began <= FRESH => {
-                if self.last_end.is_some_and(|end| s.began <= end) {
+                if self.round.is_some_and(|end| s.began <= end) {
                     self.wrong(6, format!("{pair:?} was not seen by a handshake since the last remedy"));
                 }
             }

@@ -32,6 +32,8 @@ enum Move {
     Look(&'static str, &'static str, Sight, Evidence, i64),
     /// The remedy in flight ends.
     End(bool),
+    /// It is refused before the act.
+    Refuse,
     /// An endpoint stops answering, or answers again.
     Away(&'static str),
     Back(&'static str),
@@ -42,7 +44,7 @@ enum Move {
 }
 
 const OLD_ONE: Sight = Sight::Drift(DriftClass::Previous);
-const MOVES: [Move; 16] = [
+const MOVES: [Move; 17] = [
     Move::Pass(1_000),
     Move::Pass(6_000),
     Move::Pass(31_000),
@@ -55,6 +57,7 @@ const MOVES: [Move; 16] = [
     Move::Look("b", "x", Sight::Expected, Evidence::Handshake, 0),
     Move::End(true),
     Move::End(false),
+    Move::Refuse,
     Move::Away("a"),
     Move::Back("a"),
     Move::Restart,
@@ -141,6 +144,7 @@ impl Model for Bounded {
                 look(endpoint, host, sight, evidence, node.now - ago)
             }
             Move::End(ok) => Event::RemedyEnded { id: in_flight?, ok, said: String::new() },
+            Move::Refuse => Event::RemedyNotStarted { id: in_flight?, why: String::new() },
             Move::Away(endpoint) => Event::EndpointUnreachable { endpoint: endpoint.to_owned() },
             Move::Back(endpoint) => Self::up(endpoint),
             Move::Restart => Event::Restarted,
@@ -193,7 +197,7 @@ fn no_order_of_events_breaks_an_invariant() {
     let found = model.checker().threads(2).spawn_bfs().join();
     found.assert_properties();
     let figure =
-        format!("{} unique states, every sequence of 17 events to depth {depth}", found.unique_state_count());
+        format!("{} unique states, every sequence of 18 events to depth {depth}", found.unique_state_count());
     certdrift_guarantee::record("invariants-model", figure);
 }
 

@@ -17,6 +17,7 @@ enum Broken {
     NoBudget,
     NoWindow,
     EndsAtOnce,
+    DeniesTheAct,
     NoGrace,
     SeesTwice,
     TrustsTheFilter,
@@ -71,6 +72,9 @@ impl Broken {
             (Self::KeepsOldSights, Event::Observed(seen)) => seen.began = now,
             (Self::HidesAway, Event::EndpointStarting { .. } | Event::EndpointUnreachable { .. }) => {
                 told = Event::Tick;
+            }
+            (Self::DeniesTheAct, Event::RemedyEnded { id, said, .. }) => {
+                told = Event::RemedyNotStarted { id: *id, why: said.clone() };
             }
             (Self::HidesRollout, Event::Workload(w)) => w.rollout_running = false,
             (Self::HidesSingle, Event::Workload(w)) => w.replicas = Some(3),
@@ -221,6 +225,7 @@ fn each_invariant_broken_on_purpose_is_seen_to_be_broken() {
         (NoBudget, 2),
         (NoWindow, 2),
         (EndsAtOnce, 2),
+        (DeniesTheAct, 2),
         (NoGrace, 3),
         (SeesTwice, 3),
         (TrustsTheFilter, 3),

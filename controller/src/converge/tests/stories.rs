@@ -123,6 +123,28 @@ fn remedies_escalate_and_end_in_an_alert() {
 }
 
 #[test]
+fn a_remedy_refused_before_its_act_spends_nothing_and_is_tried_again_once_the_wire_was_seen_anew() {
+    let mut run = Run::new(policy(
+        r#"{"mode": "heal", "grace": "5s", "min_interval": "1h", "budget_per_hour": 1, "settle": "2s", "prove_within": "20s",
+            "proofs": 2, "remedies": [{"name": "reload", "signal": {"pid_file": "/run/nginx.pid"}}]}"#,
+    ));
+    let first = run.drift_until_remedy();
+    let told = run.tell(&Event::RemedyNotStarted { id: first, why: "another leads".into() });
+    let says = |a: &Action| matches!(a, Action::Record(r) if matches!(&r.what, What::NotStarted { id, .. } if *id == first));
+    assert!(told.contains(&Action::Persist) && told.iter().any(says), "{told:?}");
+    assert_eq!(remedies(&told), [], "what refuses is not asked without a pause");
+    run.pass(1);
+    assert_eq!(remedies(&run.old()), []);
+    assert_eq!(remedies(&run.old()), [(2, "reload".to_owned())]);
+    assert_eq!(raised(&run.actions), [] as [&str; 0], "nothing was tried in vain");
+    // This one is done: from here on interval and budget hold.
+    run.end(2, true);
+    run.pass(30);
+    run.old();
+    assert_eq!(remedies(&run.old()), []);
+}
+
+#[test]
 fn an_old_worker_that_still_drains_is_not_held_against_the_remedy() {
     let mut run = Run::new(healing());
     let id = run.drift_until_remedy();
@@ -168,12 +190,8 @@ fn mode_observe_alerts_and_acts_on_nothing() {
     run.old();
     assert_eq!(remedies(&run.actions), []);
     run.tell(&Event::PolicyChanged { policy: Box::new(healing()) });
-    run.old();
-    assert_eq!(
-        remedies(&run.old()).len() + remedies(&run.actions).len().min(1),
-        1,
-        "until it is switched on"
-    );
+    assert_eq!(remedies(&run.old()), [], "others may have mended it while it was only looked on");
+    assert_eq!(remedies(&run.old()), [(1, "reload".to_owned())], "until it is switched on");
 }
 
 #[test]

@@ -26,8 +26,11 @@ impl Gateway {
                 gateway = self.config.name,
                 "who led before left a remedy under way; nothing is done until its effect can be seen"
             );
-            let waits = i64::try_from(self.config.policy.prove_within.as_millis()).unwrap_or(i64::MAX);
-            self.waits = Some(Millis(now.0.saturating_add(waits)));
+            // It may be at work still for as long as any may take, and is seen on the wire after that.
+            let policy = &self.config.policy;
+            let works = policy.remedies.iter().map(|remedy| remedy.timeout.as_millis()).max().unwrap_or(0);
+            let waits = i64::try_from(works.saturating_add(policy.prove_within.as_millis()));
+            self.waits = Some(Millis(now.0.saturating_add(waits.unwrap_or(i64::MAX))));
         }
         let mut effects = self.act_as_told(now);
         if leads {

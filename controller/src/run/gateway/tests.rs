@@ -235,12 +235,25 @@ fn who_does_not_lead_heals_nothing_and_who_takes_over_lets_a_remedy_under_way_ha
     run.gateway.lead(false, false, run.now);
     assert_eq!(run.drifts_for(10), 0);
     run.gateway.lead(true, true, run.now);
-    // prove_within is a minute.
-    assert_eq!(run.drifts_for(50), 0);
-    assert_eq!(run.drifts_for(15), 1);
+    // It may take half a minute, and prove_within is a minute.
+    assert_eq!(run.drifts_for(85), 0);
+    assert_eq!(run.drifts_for(10), 1);
     run.gateway.lead(false, false, run.now);
     run.gateway.lead(true, false, run.now);
     assert_eq!(run.gateway.waits, None);
+}
+
+#[test]
+fn who_takes_over_looks_at_the_wire_before_it_heals_what_another_may_have_healed() {
+    let mut run = Run::new();
+    run.gateway.lead(false, false, run.now);
+    assert_eq!(run.drifts_for(10), 0);
+    let effects = run.gateway.lead(true, false, run.now);
+    assert!(!effects.iter().any(|e| matches!(e, Effect::Start(_))), "{effects:?}");
+    assert!(effects.iter().any(|e| matches!(e, Effect::Look(..))), "{effects:?}");
+    run.see(1, Sight::Expected);
+    assert_eq!(run.gateway.machine().unwrap().drifts().count(), 0);
+    assert_eq!(run.drifts_for(3), 1, "it drifts anew");
 }
 
 #[test]
