@@ -16,6 +16,8 @@ use std::sync::Arc;
 pub const PARTS: usize = 32;
 /// Above this many bytes a part on average, their number doubles.
 const GROW_ABOVE: usize = 128 * 1024;
+/// So many parts that are others keep their bytes until the next ledger.
+const MOST_KEPT: usize = 2;
 /// No more parts than this: their names have four digits.
 const MAX_PARTS: usize = 4096;
 
@@ -33,7 +35,8 @@ pub struct Document {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum MadeOf {
     Bytes(Arc<[u8]>),
-    Part(Part),
+    /// With its bytes, as long as they are still to be written.
+    Part(Part, Option<Arc<[u8]>>),
 }
 
 impl Document {
@@ -44,20 +47,42 @@ impl Document {
 
     /// A part; `before` is what stood in its place so far.
     fn part(part: Part, before: Option<&Self>) -> Self {
-        if let Some(before) = before.filter(|before| before.is_of(&part)) {
-            return before.clone();
+        if let Some(same) = before.filter(|before| before.is_of(&part)) {
+            let (digest, length) = (same.digest, same.length);
+            return Self { digest, length, made_of: MadeOf::Part(part, None) };
         }
         let bytes = part.to_bytes();
-        Self { digest: Fingerprint::of(&bytes), length: bytes.len(), made_of: MadeOf::Part(part) }
+        let (digest, length) = (Fingerprint::of(&bytes), bytes.len());
+        Self { digest, length, made_of: MadeOf::Part(part, Some(bytes.into())) }
+    }
+
+    /// Its bytes are made anew when they are asked for.
+    fn forget_bytes(&mut self) {
+        if let MadeOf::Part(_, bytes) = &mut self.made_of {
+            *bytes = None;
+        }
+    }
+
+    /// Whether its bytes are there.
+    fn has_bytes(&self) -> bool {
+        matches!(self.made_of, MadeOf::Part(_, Some(_)))
     }
 
     /// Whether it is of the very same entries. Equal ones that are others are not looked for: the bytes tell.
     fn is_of(&self, part: &Part) -> bool {
-        let MadeOf::Part(mine) = &self.made_of else { return false };
+        let MadeOf::Part(mine, _) = &self.made_of else { return false };
         mine.gateway == part.gateway
             && mine.name == part.name
             && mine.entries.len() == part.entries.len()
             && mine.entries.iter().zip(&part.entries).all(|(mine, other)| Arc::ptr_eq(mine, other))
+    }
+
+    /// Those of a part.
+    fn entries(&self) -> &[Arc<Entry>] {
+        match &self.made_of {
+            MadeOf::Bytes(_) => &[],
+            MadeOf::Part(part, _) => &part.entries,
+        }
     }
 
     /// As published.
@@ -65,7 +90,8 @@ impl Document {
     pub fn bytes(&self) -> Arc<[u8]> {
         match &self.made_of {
             MadeOf::Bytes(bytes) => Arc::clone(bytes),
-            MadeOf::Part(part) => part.to_bytes().into(),
+            MadeOf::Part(_, Some(bytes)) => Arc::clone(bytes),
+            MadeOf::Part(part, None) => part.to_bytes().into(),
         }
     }
 }
@@ -81,6 +107,8 @@ pub struct Published {
     pub index: Document,
     /// By name; empty when the ledger is whole.
     pub parts: Vec<(String, Document)>,
+    /// In which of them each entry is, in the order of the entries.
+    placed: Arc<[u16]>,
 }
 
 impl Published {
@@ -107,7 +135,7 @@ impl Published {
         let (gateway, revision) = (ledger.gateway.clone(), ledger.revision);
         let whole = || {
             let (gateway, index) = (gateway.clone(), Document::whole(ledger.to_bytes()));
-            Self { gateway, revision, index, parts: Vec::new() }
+            Self { gateway, revision, index, parts: Vec::new(), placed: Arc::default() }
         };
         if parts_before == 0 && at_least(entries) <= SPLIT_ABOVE {
             let whole = whole();
@@ -116,14 +144,15 @@ impl Published {
             }
         }
         let mut count = parts_before.clamp(PARTS, MAX_PARTS).next_power_of_two();
-        let parts = loop {
-            let parts = divide(&gateway, entries, count, before);
+        let (parts, placed) = loop {
+            let placed = placed(entries, count, before);
+            let parts = divide(&gateway, entries, &placed, count, before);
             let bytes: usize = parts.iter().map(|(_, part)| part.length).sum();
             if parts_before > 0 && bytes <= SPLIT_ABOVE / 2 {
                 return Ok(whole());
             }
             if bytes / count <= GROW_ABOVE || count >= MAX_PARTS {
-                break parts;
+                break (parts, placed);
             }
             count *= 2;
         };
@@ -141,7 +170,7 @@ impl Published {
             content: Content::Parts(refs),
             default,
         };
-        Ok(Self { gateway, revision, index: Document::whole(index.to_bytes()), parts })
+        Ok(Self { gateway, revision, index: Document::whole(index.to_bytes()), parts, placed })
     }
 
     /// The bytes of a part.
@@ -152,6 +181,18 @@ impl Published {
             .ok()
             .and_then(|at| self.parts.get(at))
             .map(|(_, d)| d)
+    }
+
+    /// Whether its entries are of these sources, in this order.
+    fn is_of_sources(&self, entries: &[Arc<Entry>]) -> bool {
+        let mut rest: Vec<_> = self.parts.iter().map(|(_, part)| part.entries().iter()).collect();
+        let mut placed = self.placed.iter();
+        entries.len() == placed.len()
+            && entries.iter().all(|entry| {
+                let part = placed.next().and_then(|number| rest.get_mut(usize::from(*number)));
+                let mine = part.and_then(Iterator::next);
+                mine.is_some_and(|mine| Arc::ptr_eq(mine, entry) || mine.source == entry.source)
+            })
     }
 
     /// The ETag of a document.
@@ -166,16 +207,25 @@ fn at_least(entries: &[Arc<Entry>]) -> usize {
     entries.iter().map(|e| e.source.len() + e.hosts.iter().map(|h| h.as_str().len()).sum::<usize>()).sum()
 }
 
+/// In which of `count` parts each entry is. Ten thousand digests are not made again because one certificate was renewed.
+fn placed(entries: &[Arc<Entry>], count: usize, before: Option<&Published>) -> Arc<[u16]> {
+    match before.filter(|before| before.parts.len() == count && before.is_of_sources(entries)) {
+        Some(before) => Arc::clone(&before.placed),
+        None => entries.iter().map(|e| u16::try_from(part_of(&e.source, count)).unwrap_or(0)).collect(),
+    }
+}
+
 /// The entries in so many parts, by name.
 fn divide(
     gateway: &str,
     entries: &[Arc<Entry>],
+    placed: &[u16],
     count: usize,
     before: Option<&Published>,
 ) -> Vec<(String, Document)> {
     let mut divided: Vec<Vec<Arc<Entry>>> = vec![Vec::new(); count];
-    for entry in entries {
-        if let Some(part) = divided.get_mut(part_of(&entry.source, count)) {
+    for (entry, number) in entries.iter().zip(placed) {
+        if let Some(part) = divided.get_mut(usize::from(*number)) {
             part.push(Arc::clone(entry));
         }
     }
@@ -193,7 +243,12 @@ fn divide(
         let document = Document::part(part, before.and_then(|before| before.part(&name)));
         (name, document)
     };
-    divided.into_iter().enumerate().map(document).collect()
+    let mut parts: Vec<(String, Document)> = divided.into_iter().enumerate().map(document).collect();
+    // One renewal's are written at once. Those of all parts would be kept until the next.
+    if parts.iter().filter(|(_, part)| part.has_bytes()).count() > MOST_KEPT {
+        parts.iter_mut().for_each(|(_, part)| part.forget_bytes());
+    }
+    parts
 }
 
 /// In which of `count` parts a source's entry is.
@@ -239,4 +294,69 @@ pub fn join(
     }
     whole.sort();
     Ok((whole, count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use certdrift_contract::{Expected, Rules, UnixTime};
+
+    fn entry(source: usize, leaf: u8) -> Arc<Entry> {
+        Arc::new(Entry {
+            source: format!("shop/web-{source:04}"),
+            hosts: vec![format!("web-{source:04}.shop.example.com").parse().unwrap()],
+            since: UnixTime::from_seconds(0),
+            current: vec![Expected {
+                sha256: Fingerprint::of(&[leaf]),
+                chain: Vec::new(),
+                not_after: UnixTime::from_seconds(0),
+            }],
+            incoming: Vec::new(),
+            retiring: Vec::new(),
+        })
+    }
+
+    fn published(entries: &[Arc<Entry>], before: Option<&Published>) -> Published {
+        let ledger = Ledger {
+            gateway: "g".into(),
+            rules: Rules::Kong,
+            revision: Revision(1),
+            published_at: UnixTime::from_seconds(0),
+            content: Content::Entries(entries.to_vec()),
+            default: None,
+        };
+        Published::new(&ledger, before.map_or(0, |before| before.parts.len()), before).unwrap()
+    }
+
+    #[test]
+    fn what_is_taken_over_from_before_is_what_would_be_made_anew() {
+        let first: Vec<Arc<Entry>> = (0..900).map(|n| entry(n, 0)).collect();
+        let before = published(&first, None);
+        assert_eq!(before.parts.len(), PARTS);
+        let changed = |change: &dyn Fn(&mut Vec<Arc<Entry>>)| {
+            let mut next = first.clone();
+            change(&mut next);
+            next
+        };
+        let cases = [
+            changed(&|_| {}),
+            changed(&|next| next[7] = entry(7, 1)),
+            changed(&|next| drop(next.remove(0))),
+            changed(&|next| next.push(entry(900, 0))),
+            // As many as before, and one of them another.
+            changed(&|next| {
+                next.remove(3);
+                next.push(entry(900, 0));
+            }),
+            changed(&|next| next.iter_mut().take(500).enumerate().for_each(|(n, e)| *e = entry(n, 1))),
+        ];
+        for (n, next) in cases.iter().enumerate() {
+            let (again, anew) = (published(next, Some(&before)), published(next, None));
+            assert_eq!(again.index.bytes(), anew.index.bytes(), "{n}");
+            for ((name, mine), (_, other)) in again.parts.iter().zip(&anew.parts) {
+                assert_eq!((mine.bytes(), mine.digest), (other.bytes(), other.digest), "{n} {name}");
+                assert_eq!(Fingerprint::of(&mine.bytes()), mine.digest, "{n} {name}");
+            }
+        }
+    }
 }

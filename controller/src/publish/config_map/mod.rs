@@ -8,14 +8,15 @@
 //! Only who leads writes. At rest there is no request but the watch.
 pub mod map;
 pub mod plan;
+mod write;
 
 use self::map::{Place, There};
-use self::plan::{Plan, Step, View, Written};
+use self::plan::{Plan, View, Written};
 use super::findings as kinds;
 use super::split::{Published, join};
 use super::target::{Newer, Target};
 use crate::clock;
-use crate::cluster::call::{Call, Refusal, pause, refused_verb};
+use crate::cluster::call::{Call, Refusal, pause};
 use crate::cluster::watch::drive::Watch;
 use crate::cluster::watch::machine::{Pace, Problem};
 use crate::cluster::watch::request::{Resource, escaped};
@@ -293,89 +294,6 @@ impl Task {
         lock(&self.told).newer = Some(newer);
         self.ahead.send_modify(|n| *n = n.wrapping_add(1));
         Ok(())
-    }
-
-    async fn steps(&mut self, steps: &[Step<'_>], wrong: &mut Vec<Finding>) -> Result<(), Option<Duration>> {
-        for step in steps {
-            let (name, done) = match step {
-                Step::Apply { name, document, version, force } => {
-                    let body = self.place.body(name, document, version.as_deref()).map_err(|_| None)?;
-                    (name, self.apply(name, &body, *force).await)
-                }
-                Step::Delete { name, uid, version } => (name, self.delete(name, uid, version).await),
-            };
-            match done {
-                Ok(there) => {
-                    let shown = self.shown().and_then(|(shown, _)| shown.get(name).cloned());
-                    self.written.done(name, shown.as_ref(), there);
-                }
-                // Somebody was faster: the watch will show it, and the plan is made anew.
-                Err(Refusal::Changed(_)) => return Err(None),
-                Err(refusal) => {
-                    wrong.push(self.not_written(name, &refusal));
-                    return Err(wait(&refusal));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn apply(
-        &self,
-        name: &str,
-        body: &serde_json::Value,
-        force: bool,
-    ) -> Result<Option<There>, Refusal> {
-        let path = format!("{}/{name}", self.place.path());
-        let send =
-            async |force| Call::apply(&path, force, body).send::<Box<RawValue>>(&self.client, PATIENCE).await;
-        let answer = match send(force).await {
-            Err(Refusal::Owned { message }) => {
-                let finding = kinds::CONFIG_MAP_PUT_RIGHT.on(self.place.object(name), message);
-                crate::log::finding(&self.place.gateway, &finding);
-                lock(&self.told).mended.push(finding);
-                send(true).await?
-            }
-            other => other?,
-        };
-        let (_, there, _) = map::read(answer.get().as_bytes()).map_err(|e| Refusal::Broken(e.to_string()))?;
-        Ok(Some(there))
-    }
-
-    async fn delete(&self, name: &str, uid: &str, version: &str) -> Result<Option<There>, Refusal> {
-        let body = serde_json::json!({"apiVersion": "v1", "kind": "DeleteOptions",
-            "preconditions": {"uid": uid, "resourceVersion": version}});
-        let call = Call::json(http::Method::DELETE, format!("{}/{name}", self.place.path()), &body);
-        match call.send::<serde::de::IgnoredAny>(&self.client, PATIENCE).await {
-            Ok(_) | Err(Refusal::Absent(_)) => Ok(None),
-            Err(refusal) => Err(refusal),
-        }
-    }
-
-    fn not_written(&self, name: &str, refusal: &Refusal) -> Finding {
-        let mut finding = kinds::CONFIG_MAP_NOT_WRITTEN.on(self.place.object(name), refusal.to_string());
-        let namespace = &self.place.namespace;
-        finding.mend = match refusal {
-            Refusal::Forbidden(message) => {
-                let verb = refused_verb(message).unwrap_or("patch");
-                format!(
-                    "grant {verb} on configmaps/{name} in namespace {namespace} to certdrift's ServiceAccount; the chart does; try: kubectl auth can-i {verb} configmaps/{name} -n {namespace} --as=system:serviceaccount:NAMESPACE:NAME"
-                )
-            }
-            Refusal::Absent(_) => {
-                format!("create the namespace {namespace}, or name the gateway's own in the configuration")
-            }
-            Refusal::Invalid(message) if message.contains("immutable") => {
-                format!(
-                    "delete it, it is written anew at once: kubectl delete configmap -n {namespace} {name}"
-                )
-            }
-            Refusal::Invalid(_) => {
-                format!("look at what else is in it: kubectl get configmap -n {namespace} {name} -o yaml")
-            }
-            _ => "look at the API server: kubectl get --raw /readyz?verbose".to_owned(),
-        };
-        finding
     }
 }
 

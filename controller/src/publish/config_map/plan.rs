@@ -1,7 +1,8 @@
 //! What to do so that a gateway's ConfigMaps are what was published. Pure.
 //!
-//! Parts are written before the index that names them, and parts that are no longer named go after it, so that no
-//! index stands whose parts are missing. Each write names the version it was planned on: whoever wrote in between,
+//! Parts that are new are written before the index that names them, and parts that are no longer named go after it, so
+//! that no index stands whose parts are missing; parts that are there are written beside it, since a reader compares
+//! digests and keeps what it has until they agree, in whatever order they came. Each write names the version it was planned on: whoever wrote in between,
 //! another replica or a person, makes it fail, and it is planned anew.
 use super::map::{MOST_BYTES, Place, There};
 use crate::finding::Finding;
@@ -42,7 +43,7 @@ pub enum Step<'a> {
 /// What has to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Plan<'a> {
-    /// In this order, and no further than the first that fails. Empty: all is as it should be.
+    /// In this order, as [`groups`] says. Empty: all is as it should be.
     Write(Vec<Step<'a>>, Vec<Finding>),
     /// Nothing yet: a ledger is there that is newer than ours. True: another replica's, false: a stranger's.
     Newer(Revision, bool),
@@ -167,6 +168,17 @@ pub fn plan<'a>(
         }
     }
     Plan::Write(steps, told)
+}
+
+/// The steps in groups, one after another and no further than the first that fails; those of a group are done at one time.
+#[must_use]
+pub fn groups<'s, 'a>(steps: &'s [Step<'a>]) -> Vec<&'s [Step<'a>]> {
+    let is_apply = |step: &&Step<'_>| matches!(step, Step::Apply { .. });
+    let (writes, deletes) = steps.split_at(steps.iter().take_while(is_apply).count());
+    let makes_one = writes.iter().any(|step| matches!(step, Step::Apply { version: None, .. }));
+    // The index comes last.
+    let (first, last) = writes.split_at(writes.len().saturating_sub(usize::from(makes_one)));
+    [first, last, deletes].into_iter().filter(|group| !group.is_empty()).collect()
 }
 
 /// What another hand did, if one did anything.
