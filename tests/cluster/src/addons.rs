@@ -20,7 +20,9 @@ impl Cluster {
     /// # Errors
     /// Its module cannot be had, or the API server refuses.
     pub fn cert_manager_crds(&self) -> Result<()> {
-        self.once("cert-manager-crds", || self.definitions(&cert_manager_module()?.join("deploy/crds")))
+        self.once("cert-manager-crds", || {
+            self.definitions(&cert_manager_module()?.join("deploy/crds"), |_| true)
+        })
     }
 
     /// Gives the cluster the Gateway API's standard channel, if it has it not: Gateways, routes, ListenerSets,
@@ -31,7 +33,23 @@ impl Cluster {
     pub fn gateway_api_crds(&self) -> Result<()> {
         self.once("gateway-api-crds", || {
             let module = tools::go_module("gateway-api", "sigs.k8s.io/gateway-api")?;
-            self.definitions(&module.join("config/crd/standard"))
+            self.definitions(&module.join("config/crd/standard"), |_| true)
+        })
+    }
+
+    /// Gives the cluster what Prometheus' operator watches of a chart: PodMonitors, ServiceMonitors, PrometheusRules.
+    ///
+    /// # Errors
+    /// As [`Cluster::cert_manager_crds`].
+    pub fn prometheus_operator_crds(&self) -> Result<()> {
+        self.once("prometheus-operator-crds", || {
+            let module = tools::go_module(
+                "prometheus-operator",
+                "github.com/prometheus-operator/prometheus-operator",
+            )?;
+            self.definitions(&module.join("example/prometheus-operator-crd"), |file| {
+                ["podmonitors", "servicemonitors", "prometheusrules"].iter().any(|kind| file.contains(kind))
+            })
         })
     }
 
@@ -78,11 +96,15 @@ impl Cluster {
         Ok(())
     }
 
-    /// Applies all custom resource definitions in a folder and waits until the API serves them.
-    fn definitions(&self, folder: &Path) -> Result<()> {
+    /// Applies the custom resource definitions in those files of a folder and waits until the API serves them. By
+    /// server-side apply: some are too long for kubectl's own annotation.
+    fn definitions(&self, folder: &Path, those: impl Fn(&str) -> bool) -> Result<()> {
         let mut files: Vec<PathBuf> =
             fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
-        files.retain(|file| file.extension().is_some_and(|end| end == "yaml"));
+        files.retain(|file| {
+            file.extension().is_some_and(|end| end == "yaml")
+                && file.file_name().is_some_and(|name| those(&name.to_string_lossy()))
+        });
         files.sort();
         let mut all = String::new();
         for file in files {
