@@ -1,0 +1,501 @@
+//! The filter in real Envoy pods, beside a controller that the chart has installed: it reads its ledger from the controller,
+//! and, where that is away, from the ConfigMap that the kubelet mounts. Whichever of certificate and ledger comes first, no
+//! renewal looks like drift; real drift does, on all pods, and the kubelet's probes take none of them away for it.
+#[expect(dead_code, reason = "shared by several tests")]
+mod cluster;
+
+use certdrift_cluster::image::Picture;
+use certdrift_cluster::{Cluster, Namespace};
+use certdrift_contract::Fingerprint;
+use certdrift_harness::wait;
+use cluster::{ingress, inside_of, made};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use xtask::tools::{self, Tool};
+use xtask::workspace;
+
+const HOST: &str = "x.example";
+const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
+const TEXT: &str = "type.googleapis.com/google.protobuf.StringValue";
+/// The kubelet looks after mounts once a minute; a change of the pod makes it look at once.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// So many answers in a row, over both threads of each pod.
+const ALIKE: usize = 12;
+
+/// A certificate, its key and its fingerprint.
+struct Leaf {
+    certificate: String,
+    key: String,
+    fingerprint: Fingerprint,
+}
+
+fn leaf() -> Leaf {
+    let (certificate, key, fingerprint) = made(HOST);
+    Leaf { certificate, key, fingerprint }
+}
+
+fn manager(name: &str, routes: &Value, filters: &[Value]) -> Value {
+    let mut all = filters.to_vec();
+    all.push(json!({"name": "envoy.filters.http.router",
+        "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}));
+    json!({"name": "envoy.filters.network.http_connection_manager", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": name, "http_filters": all,
+        "route_config": {"virtual_hosts": [{"name": name, "domains": ["*"],
+            "routes": [{"match": {"prefix": "/"}, "direct_response": routes}]}]}}})
+}
+
+fn filter(configuration: &Value) -> Value {
+    json!({"name": "envoy.filters.http.wasm", "typed_config": {"@type": WASM, "config": {
+        "name": "certdrift", "root_id": "certdrift",
+        "vm_config": {"vm_id": "certdrift", "runtime": "envoy.wasm.runtime.v8",
+            "code": {"local": {"filename": "/etc/envoy/certdrift.wasm"}}},
+        "configuration": {"@type": TEXT, "value": configuration.to_string()}}}})
+}
+
+/// The controller's answer first, the mounted file where there is none.
+fn ledger(token: &str) -> Value {
+    json!({"poll_interval_seconds": 1, "locations": [
+        {"upstream": "controller", "path": "/ledger/edge", "token": token},
+        {"upstream": "file", "path": "/ledger/ledger.json"}]})
+}
+
+/// What serves `HOST`, as whoever renews the gateway's certificate writes it.
+fn listeners(leaf: &Leaf, token: &str) -> String {
+    let declared = json!({"ledger": ledger(token), "prefix": "",
+        "certificate": {"declared": {"fingerprint": leaf.fingerprint.to_string(), "sni": HOST}}});
+    let listener = json!({"@type": "type.googleapis.com/envoy.config.listener.v3.Listener", "name": "https",
+        "address": {"socket_address": {"address": "0.0.0.0", "port_value": 8443}},
+        "filter_chains": [{
+            "transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+                "common_tls_context": {"tls_certificates": [{
+                    "certificate_chain": {"inline_string": leaf.certificate}, "private_key": {"inline_string": leaf.key}}]}}},
+            "filters": [manager("https", &json!({"status": 200}), &[filter(&declared)])]}]});
+    json!({"resources": [listener]}).to_string()
+}
+
+fn bootstrap(token: &str, controller: &str) -> String {
+    let address =
+        |address: &str, port: u16| json!({"socket_address": {"address": address, "port_value": port}});
+    // The kubelet and this test ask from the node.
+    let health = json!({"ledger": ledger(token), "health": {"allow": ["127.0.0.0/8", "198.18.0.0/15"]}});
+    let files = json!({"name": "envoy.filters.http.file_server", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.file_server.v3.FileServerConfig",
+        "manager_config": {"thread_pool": {"thread_count": 1}},
+        "path_mappings": [{"request_path_prefix": "/ledger", "file_path_prefix": "/ledger"}]}});
+    let listener = |name: &str, at: Value, http: Value| json!({"name": name, "address": at, "filter_chains": [{"filters": [manager(name, &json!({"status": 404}), &[http])]}]});
+    let to = |name: &str, kind: &str, at: Value| {
+        json!({"name": name, "type": kind, "connect_timeout": "1s",
+            "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [{"endpoint": {"address": at}}]}]}})
+    };
+    let mut over_tls = to("controller", "STRICT_DNS", address(controller, 9480));
+    over_tls["transport_socket"] = json!({"name": "envoy.transport_sockets.tls", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext", "sni": controller,
+        "common_tls_context": {"validation_context": {"trusted_ca": {"filename": "/controller/ca.crt"}}}}});
+    json!({
+        "node": {"id": "edge", "cluster": "edge"},
+        "admin": {"address": address("0.0.0.0", 9901)},
+        "dynamic_resources": {"lds_config": {"path_config_source": {"path": "/conf/listeners.json",
+            "watched_directory": {"path": "/conf"}}}},
+        "static_resources": {
+            "listeners": [
+                listener("health", address("0.0.0.0", 9481), filter(&health)),
+                listener("files", address("127.0.0.1", 9482), files)],
+            "clusters": [over_tls, to("file", "STATIC", address("127.0.0.1", 9482))]}
+    })
+    .to_string()
+}
+
+struct Scene {
+    cluster: Cluster,
+    namespace: Namespace,
+    token: String,
+}
+
+/// A gateway pod: its name and address.
+type Pod = (String, String);
+
+impl Scene {
+    fn set(cluster: Cluster, first: &Leaf) -> Self {
+        let namespace = cluster.namespace("envoy").unwrap();
+        let scene = Self { cluster, namespace, token: "the-token-of-a-test-is-no-secret".to_owned() };
+        let n = scene.n();
+        scene.apply(
+            &json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "token", "namespace": n},
+            "stringData": {"token": scene.token}}),
+        );
+        scene.stored(first);
+        scene.cluster.apply(&ingress(n, HOST, "s")).unwrap();
+        scene.install();
+        scene.serves(first);
+        scene.apply(&scene.deployment());
+        scene.apply(
+            &json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "edge", "namespace": n},
+            "spec": {"selector": {"app": "edge"}, "ports": [{"port": 443, "targetPort": 8443}]}}),
+        );
+        scene.cluster.wait(n, "deployment/edge", "condition=Available", PATIENCE).unwrap_or_else(|e| {
+            let pods =
+                scene.cluster.kubectl(&["describe", "pods", "-n", n, "-l", "app=edge"]).unwrap_or_default();
+            let log =
+                scene.cluster.kubectl(&["logs", "-n", n, "deploy/edge", "--tail=20"]).unwrap_or_default();
+            panic!("{e:#}\n{pods}\n{log}")
+        });
+        scene
+    }
+
+    fn n(&self) -> &str {
+        self.namespace.name()
+    }
+
+    fn apply(&self, object: &Value) {
+        self.cluster.apply(&object.to_string()).unwrap();
+    }
+
+    /// The controller, by its chart.
+    fn install(&self) {
+        let n = self.n();
+        let image = self.cluster.image(Picture::Certdrift).unwrap();
+        let (repository, tag) = image.rsplit_once(':').unwrap();
+        let values = json!({
+            "reach": "namespaces", "namespaces": [n], "replicas": 1,
+            "image": {"repository": repository, "tag": tag, "pullPolicy": "Never"},
+            "listen": {"token": {"secret": "token"}},
+            "gateways": [{"name": "edge", "match": "envoy", "publish": {"grace": "45s"},
+                "kubernetes": {"namespace": n, "bindings": {"kong_ingress": {"namespaces": [n]}}},
+                "endpoints": [{"name": "none", "address": "127.0.0.1:9"}]}],
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("values.yaml");
+        std::fs::write(&file, values.to_string()).unwrap();
+        let chart = workspace::root().join("deploy/chart");
+        let mut helm = self.cluster.command(tools::find(Tool::Helm).unwrap()).unwrap();
+        helm.args(["install", "cd", "--namespace", n, "--values"]).arg(&file).arg(chart);
+        workspace::output(&mut helm).unwrap();
+        self.controllers(1);
+    }
+
+    /// So many replicas of the controller, and they are ready.
+    fn controllers(&self, replicas: u32) {
+        let n = self.n();
+        let count = format!("--replicas={replicas}");
+        self.cluster.kubectl(&["scale", "deployment/cd-certdrift", "-n", n, &count]).unwrap();
+        if replicas > 0 {
+            self.cluster.wait(n, "deployment/cd-certdrift", "condition=Available", PATIENCE).unwrap();
+        } else {
+            let gone = [
+                "wait",
+                "pods",
+                "-n",
+                n,
+                "-l",
+                "app.kubernetes.io/name=certdrift",
+                "--for=delete",
+                "--timeout=60s",
+            ];
+            self.cluster.kubectl(&gone).unwrap();
+        }
+    }
+
+    /// Whether the controller's Service leads to it.
+    fn reachable(&self, is: bool) {
+        let value = if is { Value::Null } else { json!("nobody") };
+        let patch = json!({"spec": {"selector": {"away": value}}}).to_string();
+        let arguments = ["patch", "service/cd-certdrift", "-n", self.n(), "--type=merge", "-p", &patch];
+        self.cluster.kubectl(&arguments).unwrap();
+    }
+
+    fn deployment(&self) -> Value {
+        let probe = |path: &str| {
+            json!({"httpGet": {"port": 9481, "path": format!("/certdrift/{path}")}, "periodSeconds": 1,
+                "failureThreshold": 2, "timeoutSeconds": 5})
+        };
+        let restricted = json!({"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}});
+        let container = json!({"name": "main", "image": Picture::Envoy.name(), "imagePullPolicy": "Never",
+            "args": ["--config-path", "/conf/envoy.yaml", "--disable-hot-restart", "--concurrency", "2"],
+            "ports": [{"name": "https", "containerPort": 8443}],
+            "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
+            "livenessProbe": probe("livez"), "readinessProbe": probe("readyz"),
+            "volumeMounts": [{"name": "conf", "mountPath": "/conf"}, {"name": "ledger", "mountPath": "/ledger"},
+                {"name": "controller", "mountPath": "/controller"}]});
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "edge", "namespace": self.n()},
+            "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "edge"}},
+                "template": {"metadata": {"labels": {"app": "edge"}}, "spec": {
+                    "automountServiceAccountToken": false, "terminationGracePeriodSeconds": 1, "securityContext": restricted,
+                    "containers": [container], "volumes": [
+                        {"name": "conf", "secret": {"secretName": "envoy"}},
+                        {"name": "ledger", "configMap": {"name": "certdrift-ledger-edge", "optional": true}},
+                        {"name": "controller", "secret": {"secretName": "cd-certdrift-tls",
+                            "items": [{"key": "ca.crt", "path": "ca.crt"}]}}]}}}})
+    }
+
+    /// This is what cert-manager would have stored.
+    fn stored(&self, leaf: &Leaf) {
+        self.apply(&json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+            "metadata": {"name": "s", "namespace": self.n()},
+            "stringData": {"tls.crt": leaf.certificate, "tls.key": leaf.key}}));
+    }
+
+    /// This is what Envoy is given to serve.
+    fn serves(&self, leaf: &Leaf) {
+        let controller = format!("cd-certdrift.{}.svc.cluster.local", self.n());
+        self.apply(&json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "envoy", "namespace": self.n()},
+            "stringData": {"envoy.yaml": bootstrap(&self.token, &controller), "listeners.json": listeners(leaf, &self.token)}}));
+    }
+
+    fn pods(&self) -> Vec<Pod> {
+        let n = self.n();
+        let arguments = [
+            "get",
+            "pods",
+            "-n",
+            n,
+            "-l",
+            "app=edge",
+            "-o",
+            "jsonpath={range .items[*]}{.metadata.name} {.status.podIP}{\"\\n\"}{end}",
+        ];
+        let said = self.cluster.kubectl(&arguments).unwrap();
+        said.lines()
+            .map(|line| line.split_once(' ').unwrap())
+            .map(|(a, b)| (a.to_owned(), b.to_owned()))
+            .collect()
+    }
+
+    /// A change of the pods, so that the kubelet looks after their mounts now.
+    fn nudge(&self) {
+        static TIMES: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+        let times = TIMES.fetch_add(1, Ordering::Relaxed);
+        let annotation = format!("nudged={times}");
+        self.cluster
+            .kubectl(&["annotate", "pods", "-n", self.n(), "-l", "app=edge", "--overwrite", &annotation])
+            .unwrap();
+    }
+
+    /// Waits until every thread of every pod judges `HOST` so, by a ledger of its own.
+    #[track_caller]
+    fn until_judged(&self, what: &str, verdict: &str) {
+        let pods = self.pods();
+        let mut asked = 0;
+        wait::until(what, PATIENCE, || {
+            asked += 1;
+            // The kubelet may have looked just before the change got to it.
+            if asked % 40 == 0 {
+                self.nudge();
+            }
+            for (_, address) in pods.iter().cycle().take(ALIKE * pods.len()) {
+                served(&self.cluster, address);
+                let report = report(&self.cluster, address)?;
+                let seen = report["observations"].as_array().into_iter().flatten();
+                let judged: BTreeSet<String> = seen
+                    .filter(|o| o["host"] == HOST)
+                    .map(|o| {
+                        let class = o["class"].as_str().map(|class| format!(" {class}")).unwrap_or_default();
+                        format!("{}{class}", o["verdict"].as_str().unwrap_or_default())
+                    })
+                    .collect();
+                if judged != BTreeSet::from([verdict.to_owned()]) {
+                    return Err(format!("{judged:?}: {report}"));
+                }
+            }
+            Ok(())
+        });
+    }
+
+    /// How often the ledger was asked for, at the controller and in the file, over all pods.
+    fn asked(&self) -> [u64; 2] {
+        ["controller", "file"].map(|cluster| {
+            let of = |(_, address): &Pod| {
+                let stats = curl(
+                    &self.cluster,
+                    &[&format!("http://{address}:9901/stats?filter=cluster.{cluster}.upstream_rq_[23]0[04]")],
+                );
+                stats
+                    .lines()
+                    .filter_map(|line| line.rsplit_once(": ")?.1.trim().parse::<u64>().ok())
+                    .sum::<u64>()
+            };
+            self.pods().iter().map(of).sum()
+        })
+    }
+}
+
+fn curl(cluster: &Cluster, more: &[&str]) -> String {
+    let mut curl = cluster.command("curl").unwrap();
+    curl.args(["--silent", "--show-error", "--globoff", "--max-time", "5"]).args(more);
+    match curl.output() {
+        Ok(said) => String::from_utf8_lossy(&said.stdout).into_owned(),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// A request of a client: its connection is judged.
+fn served(cluster: &Cluster, address: &str) {
+    let resolve = format!("{HOST}:8443:{address}");
+    let _ = curl(cluster, &["--insecure", "--resolve", &resolve, &format!("https://{HOST}:8443/")]);
+}
+
+fn report(cluster: &Cluster, address: &str) -> Result<Value, String> {
+    let said = curl(cluster, &[&format!("http://{address}:9481/certdrift/report?hosts=all")]);
+    serde_json::from_str(&said).map_err(|e| format!("{e}: {said}"))
+}
+
+/// Status of `/certdrift/WHAT`.
+fn health(cluster: &Cluster, address: &str, what: &str) -> String {
+    curl(
+        cluster,
+        &[
+            "--output",
+            "/dev/null",
+            "--write-out",
+            "%{http_code}",
+            &format!("http://{address}:9481/certdrift/{what}"),
+        ],
+    )
+}
+
+/// Asks every pod for `healthz`, again and again, after a client's request each time; gives what was not 200.
+fn watched<T>(scene: &Scene, work: impl FnOnce() -> T) -> (T, Vec<String>) {
+    let over = Arc::new(AtomicBool::new(false));
+    let asks = {
+        let (over, cluster, pods) = (Arc::clone(&over), scene.cluster.clone(), scene.pods());
+        std::thread::spawn(move || {
+            let (mut asked, mut bad) = (0usize, Vec::new());
+            while !over.load(Ordering::Relaxed) {
+                for (_, address) in &pods {
+                    served(&cluster, address);
+                    let code = health(&cluster, address, "healthz");
+                    asked += 1;
+                    if code != "200" {
+                        bad.push(format!("{code}: {:?}", report(&cluster, address)));
+                    }
+                }
+            }
+            (asked, bad)
+        })
+    };
+    let done = work();
+    over.store(true, Ordering::Relaxed);
+    let (asked, bad) = asks.join().unwrap();
+    assert!(asked > 10, "healthz was asked {asked} times only");
+    (done, bad)
+}
+
+#[test]
+fn no_order_of_a_renewal_looks_like_drift_and_real_drift_takes_no_pod_away() {
+    let cluster = Cluster::shared().unwrap();
+    cluster.cert_manager().unwrap();
+    // Made outside, where the network is.
+    for picture in [Picture::Envoy, Picture::Certdrift] {
+        cluster.image(picture).unwrap();
+    }
+    inside_of(cluster, |cluster| {
+        let leaves: [Leaf; 5] = std::array::from_fn(|_| leaf());
+        let [first, second, third, fourth, fifth] = &leaves;
+        let scene = Scene::set(cluster, first);
+        scene.until_judged("the first certificate", "match");
+        assert_eq!(scene.asked()[1], 0, "the controller answers: the file is not asked for");
+
+        let ((), bad) = watched(&scene, || {
+            // The ledger comes first, and then the certificate.
+            scene.stored(second);
+            scene.until_judged("the ledger", "retiring");
+            scene.serves(second);
+            scene.nudge();
+            scene.until_judged("its certificate", "match");
+        });
+        assert!(bad.is_empty(), "{bad:#?}");
+
+        let ((), bad) = watched(&scene, || {
+            // Nobody publishes. The certificate comes first; what is known of it is in the file, and old.
+            scene.controllers(0);
+            scene.serves(third);
+            scene.nudge();
+            scene.until_judged("a certificate that no ledger knows", "ahead");
+            assert!(scene.asked()[1] > 0, "the file is asked for");
+            scene.stored(third);
+            scene.controllers(1);
+            scene.until_judged("its ledger", "match");
+        });
+        assert!(bad.is_empty(), "{bad:#?}");
+
+        let ((), bad) = watched(&scene, || {
+            // It publishes, and the gateway does not reach it: the kubelet brings the ledger.
+            scene.reachable(false);
+            scene.stored(fourth);
+            scene.nudge();
+            scene.until_judged("the mounted ledger", "retiring");
+            scene.serves(fourth);
+            scene.nudge();
+            scene.until_judged("its certificate", "match");
+            scene.reachable(true);
+            let [before, _] = scene.asked();
+            wait::until("the controller to be asked again", PATIENCE, || match scene.asked() {
+                [now, _] if now > before => Ok(()),
+                other => Err(other),
+            });
+            scene.until_judged("the same ledger by the other way", "match");
+        });
+        assert!(bad.is_empty(), "{bad:#?}");
+
+        // Drift on all pods: each is given a certificate that no ledger knows any more.
+        let probes = |scene: &Scene| -> Vec<u64> {
+            let of = |(_, address): &Pod| {
+                let stats = curl(
+                    &scene.cluster,
+                    &[&format!("http://{address}:9901/stats?filter=http.health.downstream_rq_2xx")],
+                );
+                stats.lines().filter_map(|line| line.rsplit_once(": ")?.1.trim().parse::<u64>().ok()).sum()
+            };
+            scene.pods().iter().map(of).collect()
+        };
+        scene.serves(first);
+        scene.stored(fifth);
+        scene.nudge();
+        scene.until_judged("drift", "drift previous");
+        let pods = scene.pods();
+        let before = probes(&scene);
+        wait::until("a dozen probes of each pod", PATIENCE, || {
+            let now = probes(&scene);
+            let all = now.iter().zip(&before).all(|(now, before)| now - before >= 24);
+            if all { Ok(()) } else { Err(now) }
+        });
+        for (_, address) in &pods {
+            let codes = ["livez", "readyz", "healthz"].map(|what| health(&scene.cluster, address, what));
+            assert_eq!(codes, ["200", "200", "503"]);
+        }
+        assert_eq!(scene.pods(), pods, "the same pods");
+        let n = scene.n();
+        let restarts = scene
+            .cluster
+            .kubectl(&[
+                "get",
+                "pods",
+                "-n",
+                n,
+                "-l",
+                "app=edge",
+                "-o",
+                "jsonpath={.items[*].status.containerStatuses[*].restartCount}",
+            ])
+            .unwrap();
+        assert_eq!(restarts, "0 0");
+        let slices = scene
+            .cluster
+            .kubectl(&[
+                "get",
+                "endpointslices",
+                "-n",
+                n,
+                "-l",
+                "kubernetes.io/service-name=edge",
+                "-o",
+                "jsonpath={.items[*].endpoints[*].conditions.ready}",
+            ])
+            .unwrap();
+        assert_eq!(slices, "true true");
+    });
+}
