@@ -63,6 +63,7 @@ impl Follower {
             gateway_api: false,
             listener_sets: false,
             pods: Vec::new(),
+            pushed_from: std::collections::BTreeSet::new(),
         };
         let kong = kong_ingress::Rules { namespaces: [namespace.to_owned()].into(), ..Default::default() };
         let rules = Rules { kong_ingress: Some(kong), ..Rules::default() };

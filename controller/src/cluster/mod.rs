@@ -5,6 +5,7 @@
 pub mod call;
 pub mod cert_manager;
 pub mod connect;
+pub mod event;
 pub mod gateway;
 pub mod ingress;
 pub mod object;

@@ -1,6 +1,7 @@
 //! All that is watched of a cluster, for all gateways: each kind once, whatever the number of gateways.
 use super::ObjectName;
 use super::cert_manager::{Certificate, CertificateRequest, Signing};
+use super::event::{self, Event};
 use super::gateway::{Gateway, GatewayClass, ListenerSet, Namespace, ReferenceGrant, TlsRoute};
 use super::ingress::{Ingress, IngressClass};
 use super::pod::{Pod, Service};
@@ -38,8 +39,10 @@ pub struct Needs {
     pub gateway_api: bool,
     /// Some gateway takes ListenerSets.
     pub listener_sets: bool,
-    /// How gateways' pods are found.
+    /// How gateways' pods are found, and those of their ingress controllers.
     pub pods: Vec<Finder>,
+    /// Namespaces of the ingress controllers whose Events are read.
+    pub pushed_from: BTreeSet<String>,
 }
 
 /// All watches of a cluster; they end with it.
@@ -60,6 +63,7 @@ pub struct Watches {
     requests: Watched<CertificateRequest>,
     pods: Watched<Pod>,
     services: Watched<Service>,
+    events: Watched<Event>,
     changes: watch::Receiver<u64>,
     pod_changes: watch::Receiver<u64>,
     _tasks: JoinSet<()>,
@@ -93,6 +97,19 @@ fn services_of(finders: &[Finder]) -> Vec<Resource> {
     namespaces.into_iter().map(|n| Resource::new("", "v1", "services").within(n)).collect()
 }
 
+/// The watches of ingress controllers' Events: about their own pods, and about objects within reach.
+fn events_of(needs: &Needs) -> Vec<Resource> {
+    let all = Resource::new("", "v1", "events").select(event::SOURCE);
+    match &needs.reach {
+        _ if needs.pushed_from.is_empty() => Vec::new(),
+        Reach::Cluster | Reach::Keyless => vec![all],
+        Reach::Namespaces(names) => {
+            let names: BTreeSet<&String> = names.iter().chain(&needs.pushed_from).collect();
+            names.into_iter().map(|namespace| all.clone().within(namespace)).collect()
+        }
+    }
+}
+
 const GATEWAY_API: &str = "gateway.networking.k8s.io";
 
 impl Watches {
@@ -113,11 +130,15 @@ impl Watches {
         let bell = std::mem::replace(&mut s.bell, pod_bell);
         let pods = s.start(pods_of(&needs.pods), || objects(|o: &mut Pod| &mut o.metadata));
         let services = s.start(services_of(&needs.pods), || objects(|o: &mut Service| &mut o.metadata));
+        // They are looked at every second, whether they have changed or not.
+        s.bell = watch::channel(0).0;
+        let events = s.start(events_of(needs), || objects(|o: &mut Event| &mut o.metadata));
         s.bell = bell;
         Self {
             keyless,
             pods,
             services,
+            events,
             pod_changes,
             selection: needs.selection.clone(),
             secrets: s.start_with(
@@ -176,6 +197,12 @@ impl Watches {
         Some(pods::find(finder, &refs(&pods), &refs(&services)))
     }
 
+    /// What ingress controllers' Events come to.
+    pub fn of_events<R>(&self, look: impl FnOnce(&[&Event]) -> R) -> R {
+        let events = self.events.guards();
+        look(&refs(&events))
+    }
+
     /// Rings when anything else has changed.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
@@ -215,6 +242,7 @@ impl Watches {
         self.requests.findings(&mut out);
         self.pods.findings(&mut out);
         self.services.findings(&mut out);
+        self.events.findings(&mut out);
         out
     }
 

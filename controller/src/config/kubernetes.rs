@@ -112,6 +112,48 @@ pub struct InCluster {
     /// Its pods, each of them an endpoint as long as it lives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pods: Option<Pods>,
+    /// Kong's ingress controller, which pushes its configuration to the pods: what it says of its pushes tells why a pod has not loaded a renewal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ingress_controller: Option<IngressController>,
+}
+
+/// Kong's ingress controller: what it says of its pushes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct IngressController {
+    /// Namespace of its pods; the gateway's when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Whether its Events are read: they name the object that keeps a push from being taken.
+    pub events: bool,
+    /// Where its metrics are: they tell of refused pushes that no Event tells of, and when that is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<PushMetrics>,
+}
+
+impl Default for IngressController {
+    fn default() -> Self {
+        Self { namespace: None, events: true, metrics: None }
+    }
+}
+
+/// Where each pod of an ingress controller answers with its metrics (plain HTTP).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PushMetrics {
+    /// Labels of its pods.
+    pub labels: BTreeMap<String, String>,
+    /// Number of the port.
+    #[serde(default = "PushMetrics::usual_port")]
+    #[schemars(range(min = 1))]
+    pub port: u16,
+}
+
+impl PushMetrics {
+    /// `--metrics-bind-address` of the ingress controller, when nothing else is said.
+    const fn usual_port() -> u16 {
+        10_255
+    }
 }
 
 /// What binds Secrets to a gateway's hosts. Ingresses come before listeners, and both before what Secrets say of themselves.
@@ -280,6 +322,29 @@ impl InCluster {
         }
     }
 
+    /// Where its ingress controller is; none where nothing is read of it.
+    #[must_use]
+    pub fn pushed_from(&self) -> Option<&str> {
+        let of = self.ingress_controller.as_ref()?;
+        Some(of.namespace.as_ref().unwrap_or(&self.namespace))
+    }
+
+    /// How the pods of its ingress controller are found, where their metrics are read.
+    #[must_use]
+    pub fn pushers(&self) -> Option<Finder> {
+        let metrics = self.ingress_controller.as_ref()?.metrics.as_ref()?;
+        Some(Finder {
+            namespace: self.pushed_from()?.to_owned(),
+            which: labelled(&metrics.labels),
+            port: Some(crate::cluster::pod::Port::Number(metrics.port)),
+            proxy_protocol: None,
+            tap: None,
+            report: None,
+            status: None,
+            token: None,
+        })
+    }
+
     /// How its pods are found; none where only fixed endpoints are.
     #[must_use]
     pub fn finder(&self) -> Option<Finder> {
@@ -289,14 +354,7 @@ impl InCluster {
             namespace: self.namespace.clone(),
             which: match &pods.service {
                 Some(service) => Which::Service(service.clone()),
-                None => Which::Labels(Selector {
-                    match_labels: pods
-                        .labels
-                        .iter()
-                        .map(|(k, v)| (k.as_str().into(), v.as_str().into()))
-                        .collect(),
-                    match_expressions: Vec::new(),
-                }),
+                None => labelled(&pods.labels),
             },
             port: pods.port.as_ref().map(|port| match port {
                 Port::Number(number) => crate::cluster::pod::Port::Number(*number),
@@ -309,4 +367,10 @@ impl InCluster {
             token: pods.token.clone(),
         })
     }
+}
+
+fn labelled(labels: &BTreeMap<String, String>) -> Which {
+    let match_labels =
+        labels.iter().map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect();
+    Which::Labels(Selector { match_labels, match_expressions: Vec::new() })
 }

@@ -7,7 +7,7 @@ use super::findings::{
 use super::state::{Drift, Endpoint, InFlight, Proving, Seen, State};
 use super::wait::{self, Wait, gateway_is_free, may_start};
 use crate::diagnose::Cause;
-use crate::finding::Kind;
+use crate::finding::{Finding, Kind};
 use std::collections::BTreeMap;
 
 /// Past its timeout, a remedy is given so many milliseconds to tell that it was ended.
@@ -262,11 +262,14 @@ fn raise(
     let Some(drift) = state.endpoints.get_mut(&endpoint).and_then(|e| e.drifts.get_mut(&host)) else {
         return;
     };
-    if let Some(code) = drift.alert.replace(kind.code.to_owned()) {
+    drift.alert_cause = Some(drift.cause);
+    let before = drift.alert.replace(kind.code.to_owned());
+    let is_another = before.as_deref() != Some(kind.code);
+    if let Some(code) = before.filter(|_| is_another) {
         out.push(Action::Clear { endpoint: endpoint.clone(), host: host.clone(), code });
     }
-    let finding = kind.on(object, why(drift, wait));
-    if kind.code == REMEDIES_EXHAUSTED.code {
+    let finding = Finding { mend: mend(kind, drift.cause), ..kind.on(object, why(drift, wait)) };
+    if is_another && kind.code == REMEDIES_EXHAUSTED.code {
         let (cause, tried) = (drift.cause, drift.tried.clone());
         out.push(Action::Persist);
         let what = What::Exhausted { endpoint: endpoint.clone(), host: host.clone(), cause, tried };
@@ -275,7 +278,18 @@ fn raise(
     out.push(Action::Raise { endpoint, host, finding });
 }
 
-/// Which alert must be raised now; none when it stands already, or a graver one does.
+/// What a person can do about it.
+fn mend(kind: &Kind, cause: Cause) -> String {
+    let or = match kind.code {
+        code if code == DRIFT_OBSERVED.code => "list remedies and set mode: heal for it",
+        code if code == NO_REMEDY.code => "list a remedy for it",
+        _ => return kind.mend.to_owned(),
+    };
+    let by_hand = cause.by_hand();
+    if cause.mendable() { format!("{by_hand}, or {or}") } else { by_hand.to_owned() }
+}
+
+/// Which alert must be raised now; none when it stands already and names the cause, or a graver one does.
 fn alert_due(state: &State, drift: &Drift, wait: Option<Wait>) -> Option<&'static Kind> {
     let late = state.clock.age().since(drift.alert_from) >= state.policy.alert_after.as_millis();
     let kind = match wait {
@@ -286,7 +300,8 @@ fn alert_due(state: &State, drift: &Drift, wait: Option<Wait>) -> Option<&'stati
         _ if late && drift.alert.is_none() => &DRIFT_UNSETTLED,
         _ => return None,
     };
-    (drift.alert.as_deref() != Some(kind.code)).then_some(kind)
+    let stands = drift.alert.as_deref() == Some(kind.code) && drift.alert_cause == Some(drift.cause);
+    (!stands).then_some(kind)
 }
 
 fn why(drift: &Drift, wait: Option<Wait>) -> String {

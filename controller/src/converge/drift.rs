@@ -53,6 +53,7 @@ fn wrong(state: &mut State, seen: &Observed, class: DriftClass, began: Age, out:
             treated: false,
             proving: None,
             alert: None,
+            alert_cause: None,
             alert_from: age,
             next_probe: age,
         }
@@ -195,6 +196,8 @@ pub(super) fn cause(
             .expected_since
             .zip(endpoint.started)
             .map(|(stored, started)| started < stored),
+        loading: endpoint.loading,
+        serves_default: drift.class == DriftClass::Default,
         others_right: up > elsewhere.drifting_up,
     })
 }

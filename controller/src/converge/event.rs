@@ -1,6 +1,7 @@
 //! What the machine is told.
 use super::clock::Millis;
 use super::policy::Policy;
+use crate::diagnose::Loading;
 use certdrift_contract::{DriftClass, Evidence, Fingerprint, Verdict};
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +54,13 @@ pub enum Event {
     EndpointGone {
         /// Its name.
         endpoint: String,
+    },
+    /// Something keeps an endpoint from loading a change of its configuration; or nothing does any more.
+    Loading {
+        /// Its name.
+        endpoint: String,
+        /// What.
+        loading: Option<Loading>,
     },
     /// Something was seen and judged.
     Observed(Observed),

@@ -165,6 +165,11 @@ fn take(state: &mut State, event: &Event, out: &mut Vec<Action>) {
                 }
             }
         }
+        Event::Loading { endpoint, loading } => {
+            if let Some(known) = state.endpoints.get_mut(endpoint) {
+                known.loading = *loading;
+            }
+        }
         Event::Observed(seen) => drift::observed(state, seen, out),
         Event::RemedyEnded { id, ok, said } => {
             if state.in_flight.as_ref().is_some_and(|f| f.intent.id == *id) {
@@ -190,6 +195,7 @@ fn restarted(state: &mut State, out: &mut Vec<Action>) {
     let until = age.plus(state.policy.prove_within.as_millis());
     for endpoint in state.endpoints.values_mut() {
         endpoint.status = Status::Unreachable;
+        endpoint.loading = None;
         for drift in endpoint.drifts.values_mut() {
             // What was seen before is forgotten, so the proof of a remedy has its whole time again.
             drift.proving =

@@ -3,7 +3,7 @@ use super::action::Intent;
 use super::clock::{Age, Clock, Millis};
 use super::event::{Acknowledgement, Workload};
 use super::policy::Policy;
-use crate::diagnose::Cause;
+use crate::diagnose::{Cause, Loading};
 use certdrift_contract::{DriftClass, Fingerprint};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,6 +65,9 @@ pub struct Endpoint {
     pub workers: Option<u32>,
     /// When it started or last reloaded.
     pub started: Option<Millis>,
+    /// What keeps it from loading a change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loading: Option<Loading>,
     /// By host.
     pub drifts: BTreeMap<String, Drift>,
 }
@@ -107,6 +110,9 @@ pub struct Drift {
     pub treated: bool,
     /// A remedy has ended, and the wire has not been seen since.
     pub proving: Option<Proving>,
+    /// The cause that the alert names which stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert_cause: Option<Cause>,
     /// Code of the alert that stands.
     pub alert: Option<String>,
     /// From when [`Policy::alert_after`] is counted.
@@ -198,6 +204,13 @@ impl Endpoint {
 
 impl Default for Endpoint {
     fn default() -> Self {
-        Self { status: Status::Up, edge: false, workers: None, started: None, drifts: BTreeMap::new() }
+        Self {
+            status: Status::Up,
+            edge: false,
+            workers: None,
+            started: None,
+            loading: None,
+            drifts: BTreeMap::new(),
+        }
     }
 }

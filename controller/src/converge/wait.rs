@@ -28,6 +28,8 @@ pub enum Wait {
     SecondSight,
     /// No handshake of ours has seen it just now.
     FreshHandshake,
+    /// A fellow that hangs holds up the push, for half a minute at most.
+    HeldBack,
     /// Mode is `observe`.
     Observe,
     /// The gateway behind this edge drifts too and is mended first.
@@ -69,6 +71,7 @@ impl Wait {
             Self::Grace => "its grace to pass",
             Self::SecondSight => "a second sight of it",
             Self::FreshHandshake => "a fresh handshake to confirm it",
+            Self::HeldBack => "a pod that hangs to be set aside by the ingress controller",
             Self::Observe => "a human, because mode is observe",
             Self::BehindGateway => "the gateway behind this edge to be right",
             Self::NoRemedy => "a human, because no remedy is for its cause",
@@ -142,6 +145,9 @@ fn confirmed(state: &State, endpoint: &Endpoint, drift: &Drift) -> Result<(), Wa
 
 /// The first remedy for the cause that was not tried yet.
 fn next_remedy(policy: &Policy, name: &str, drift: &Drift) -> Result<usize, Wait> {
+    if drift.cause == Cause::HeldBack {
+        return Err(Wait::HeldBack);
+    }
     if policy.mode == Mode::Observe {
         return Err(Wait::Observe);
     }

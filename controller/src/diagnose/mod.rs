@@ -2,7 +2,8 @@
 //!
 //! What one machine can know without Kubernetes: whether the stored certificate is worse than the served one, whether
 //! only an edge in front differs, whether the workers of one endpoint differ, whether the file is newer than the
-//! gateway's start or last reload, and whether other endpoints are right.
+//! gateway's start or last reload, and whether other endpoints are right. With Kong's ingress controller also what
+//! keeps a change from a pod.
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,14 @@ pub enum Cause {
     BehindGateway,
     /// Workers of one endpoint differ.
     StaleWorker,
+    /// Pushes of the configuration are refused: one broken object anywhere keeps every renewal away.
+    PushFailing,
+    /// All but a broken object is loaded; what that carries is served the default certificate.
+    Fallback,
+    /// The pod has no configuration, longer than a start takes.
+    PodEmpty,
+    /// A fellow that hangs holds up the push.
+    HeldBack,
     /// The file is newer than the gateway's start or last reload.
     FileNotReloaded,
     /// Other endpoints of the gateway serve what is expected, this one does not.
@@ -28,11 +37,15 @@ pub enum Cause {
 
 impl Cause {
     /// All of them, in the order of metrics.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
         Self::InvalidNew,
         Self::Edge,
         Self::BehindGateway,
         Self::StaleWorker,
+        Self::PushFailing,
+        Self::Fallback,
+        Self::PodEmpty,
+        Self::HeldBack,
         Self::FileNotReloaded,
         Self::PodBehind,
         Self::Unexplained,
@@ -46,6 +59,10 @@ impl Cause {
             Self::Edge => "edge",
             Self::BehindGateway => "behind-gateway",
             Self::StaleWorker => "stale-worker",
+            Self::PushFailing => "push-failing",
+            Self::Fallback => "fallback",
+            Self::PodEmpty => "pod-empty",
+            Self::HeldBack => "held-back",
             Self::FileNotReloaded => "file-not-reloaded",
             Self::PodBehind => "pod-behind",
             Self::Unexplained => "unexplained",
@@ -55,8 +72,50 @@ impl Cause {
     /// Whether any remedy of ours can mend it.
     #[must_use]
     pub const fn mendable(self) -> bool {
-        !matches!(self, Self::InvalidNew | Self::Edge | Self::BehindGateway)
+        !matches!(
+            self,
+            Self::InvalidNew
+                | Self::Edge
+                | Self::BehindGateway
+                | Self::PushFailing
+                | Self::Fallback
+                | Self::PodEmpty
+                | Self::HeldBack
+        )
     }
+
+    /// What a person can do about it.
+    #[must_use]
+    pub const fn by_hand(self) -> &'static str {
+        match self {
+            Self::InvalidNew => "store a good certificate: what is wrong with this one is told beside this",
+            Self::Edge => "mend the edge (load balancer, CDN): the gateway behind it is right",
+            Self::BehindGateway => "mend the gateway first; then look at the edge again",
+            Self::StaleWorker | Self::FileNotReloaded => "reload the gateway",
+            Self::PushFailing => "mend the object that CD-322 names: until then no renewal arrives",
+            Self::Fallback => "mend the object that CD-323 names: until then what it carries is left out",
+            Self::PodEmpty => {
+                "change any object that the ingress controller translates (a label will not do): it pushes then"
+            }
+            Self::HeldBack => "wait half a minute: the pod that hangs is set aside then",
+            Self::PodBehind => "reload or restart this one: its fellows are right",
+            Self::Unexplained => "reload the gateway; if that does not help, restart it",
+        }
+    }
+}
+
+/// What keeps an endpoint from loading a change, where ingress controller and status tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Loading {
+    /// Pushes to it are refused.
+    Refused,
+    /// It was given all but a broken object.
+    Fallback,
+    /// It has no configuration, longer than a start takes.
+    Empty,
+    /// A fellow hangs, and the push waits.
+    HeldBack,
 }
 
 /// What is known of one host on one endpoint that drifts.
@@ -73,6 +132,10 @@ pub struct Facts {
     pub workers_differ: bool,
     /// The expectation is newer than the endpoint's start or last reload; `None` when either is not known.
     pub stored_after_start: Option<bool>,
+    /// What keeps the endpoint from loading a change.
+    pub loading: Option<Loading>,
+    /// It serves its default certificate or a placeholder.
+    pub serves_default: bool,
     /// At least one other endpoint of the gateway is up and does not drift for this host.
     pub others_right: bool,
 }
@@ -86,12 +149,25 @@ pub const fn cause(facts: &Facts) -> Cause {
         if facts.gateway_drifts { Cause::BehindGateway } else { Cause::Edge }
     } else if facts.workers_differ {
         Cause::StaleWorker
+    } else if let Some(cause) = by_loading(facts) {
+        cause
     } else if matches!(facts.stored_after_start, Some(true)) {
         Cause::FileNotReloaded
     } else if facts.others_right {
         Cause::PodBehind
     } else {
         Cause::Unexplained
+    }
+}
+
+/// A pod without a configuration serves nothing but its default certificate; with a fallback one, whatever was left out.
+const fn by_loading(facts: &Facts) -> Option<Cause> {
+    match facts.loading {
+        Some(Loading::Refused) => Some(Cause::PushFailing),
+        Some(Loading::HeldBack) => Some(Cause::HeldBack),
+        Some(Loading::Fallback) if facts.serves_default => Some(Cause::Fallback),
+        Some(Loading::Empty) if facts.serves_default => Some(Cause::PodEmpty),
+        Some(Loading::Fallback | Loading::Empty) | None => None,
     }
 }
 
@@ -124,5 +200,21 @@ mod tests {
         assert_eq!(cause(&newer), Cause::FileNotReloaded);
         assert_eq!(cause(&Facts { stored_after_start: Some(false), ..newer }), Cause::PodBehind);
         assert_eq!(cause(&Facts::default()), Cause::Unexplained);
+    }
+
+    #[test]
+    fn what_keeps_a_change_away_comes_before_what_it_looks_like() {
+        let alone = Facts { others_right: true, stored_after_start: Some(true), ..Facts::default() };
+        let with =
+            |loading, serves_default| cause(&Facts { loading: Some(loading), serves_default, ..alone });
+        assert_eq!(with(Loading::Refused, false), Cause::PushFailing);
+        assert_eq!(with(Loading::HeldBack, false), Cause::HeldBack);
+        assert_eq!(with(Loading::Fallback, true), Cause::Fallback);
+        assert_eq!(with(Loading::Empty, true), Cause::PodEmpty);
+        // What still serves the certificate before has a configuration, and one that left nothing of it out.
+        assert_eq!(with(Loading::Fallback, false), Cause::FileNotReloaded);
+        assert_eq!(with(Loading::Empty, false), Cause::FileNotReloaded);
+        let workers = Facts { workers_differ: true, loading: Some(Loading::Refused), ..alone };
+        assert_eq!(cause(&workers), Cause::StaleWorker, "it has arrived");
     }
 }

@@ -106,6 +106,18 @@ impl Configurations {
         Some(missed.map_or(Loaded::Current { changed: pod.changed }, |since| Loaded::Behind { since }))
     }
 
+    /// When it was last seen to run by another configuration than before.
+    #[must_use]
+    pub fn changed(&self, endpoint: &str) -> Option<Millis> {
+        self.0.get(endpoint)?.changed
+    }
+
+    /// Whether it has none longer than a start takes.
+    #[must_use]
+    pub fn is_empty(&self, endpoint: &str, now: Millis) -> bool {
+        matches!(self.of(endpoint, now), Some(Loaded::Empty { since }) if now.since(since) >= STARTS)
+    }
+
     /// What is wrong with an endpoint's.
     #[must_use]
     pub fn finding(&self, endpoint: &str, now: Millis) -> Option<Finding> {

@@ -10,6 +10,33 @@ pub const EMPTY: Kind = Kind {
     severity: Severity::Error,
 };
 
+/// Pushes are refused.
+pub const REFUSED: Kind = Kind {
+    code: "CD-322",
+    title: "the gateway refuses what its ingress controller pushes, so no renewal arrives",
+    why: "One broken object anywhere (a KongPlugin, say) makes Kong refuse the whole configuration with HTTP status 400. It goes on with the last good one, and all pods stay Ready; whatever is renewed meanwhile does not reach the gateway. The ingress controller's Events name the object; where there are none, its log does.",
+    mend: "mend or delete the object that is named; until then every renewal is held up",
+    severity: Severity::Error,
+};
+
+/// A fallback configuration is in place.
+pub const FALLBACK: Kind = Kind {
+    code: "CD-323",
+    title: "a broken object is left out of the gateway's configuration, with all that depends on it",
+    why: "Kong refused the configuration, and its ingress controller (feature gate FallbackConfiguration) pushed it again without the broken object and what depends on it. Renewals arrive, but a host whose Ingress was left out is served the default certificate.",
+    mend: "mend or delete the object that is named; what was left out comes back then",
+    severity: Severity::Warning,
+};
+
+/// A pod that hangs holds its fellows up.
+pub const HELD_BACK: Kind = Kind {
+    code: "CD-324",
+    title: "a gateway that hangs holds up the push to its fellows",
+    why: "Kong's ingress controller asks every pod before it pushes, and waits up to half a minute for one that takes a request and does not answer. Its fellows get a renewal that much later. After that it is set aside, and they have it.",
+    mend: "wait half a minute; restart the pod that hangs: kubectl delete pod",
+    severity: Severity::Warning,
+};
+
 /// A pod that missed a push.
 pub const BEHIND: Kind = Kind {
     code: "CD-321",

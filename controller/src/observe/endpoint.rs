@@ -1,6 +1,6 @@
 //! One endpoint of a gateway, and the I/O of looking at it.
 use super::handshake::{self, Look, Target};
-use super::http::{Bounds, Client, Request, Url};
+use super::http::{Bounds, Client, HttpError, Request, Url};
 use super::proxy_protocol::ProxyProtocol;
 use super::verifier::Offer;
 use super::{report, tap, workers};
@@ -65,6 +65,15 @@ pub struct Sight {
     pub report: Option<Result<Report, String>>,
 }
 
+/// Why something could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{why}")]
+struct Unread {
+    why: String,
+    /// There was no answer in time.
+    silent: bool,
+}
+
 /// What the endpoint says of itself.
 #[derive(Debug, Default)]
 pub struct Polled {
@@ -74,6 +83,8 @@ pub struct Polled {
     pub report: Option<Result<Report, String>>,
     /// Kong's status.
     pub status: Option<Result<workers::KongSays, String>>,
+    /// It was asked for its status, and did not answer in time.
+    pub silent: bool,
 }
 
 impl Endpoint {
@@ -199,27 +210,34 @@ impl Endpoint {
             polled.tap = Some(self.ask_tap(None, timeout).await);
         }
         if let Some(url) = &self.report {
-            polled.report = Some(self.get(url, timeout).await.and_then(|body| report::read(&body)));
+            let said = self.get(url, timeout).await.map_err(|e| e.to_string());
+            polled.report = Some(said.and_then(|body| report::read(&body)));
         }
         if let Some(url) = &self.status {
-            polled.status = Some(self.get(url, timeout).await.and_then(|body| workers::kong_status(&body)));
+            let said = self.get(url, timeout).await;
+            polled.silent = matches!(said, Err(Unread { silent: true, .. }));
+            polled.status =
+                Some(said.map_err(|e| e.to_string()).and_then(|body| workers::kong_status(&body)));
         }
         polled
     }
 
     async fn ask_tap(&self, listed: Option<&str>, timeout: Duration) -> Result<TapReport, String> {
         let url = self.tap.as_ref().and_then(|url| with_hosts(url, listed)).ok_or("there is no tap")?;
-        self.get(&url, timeout).await.and_then(|body| tap::read(&body))
+        let body = self.get(&url, timeout).await.map_err(|e| e.to_string())?;
+        tap::read(&body)
     }
 
-    async fn get(&self, url: &Url, timeout: Duration) -> Result<Vec<u8>, String> {
+    async fn get(&self, url: &Url, timeout: Duration) -> Result<Vec<u8>, Unread> {
         let bounds = Bounds { timeout, body: MOST_OF_A_BODY };
         // The gateway's certificate is the question here, not the answer: any is taken.
         let answer = Client::new(super::tls::any()).send(self.request(url), bounds).await;
         match answer {
             Ok(answer) if answer.status == 200 => Ok(answer.body.to_vec()),
-            Ok(answer) => Err(format!("{url} answers with status {}", answer.status)),
-            Err(e) => Err(format!("{url}: {e}")),
+            Ok(answer) => {
+                Err(Unread { why: format!("{url} answers with status {}", answer.status), silent: false })
+            }
+            Err(e) => Err(Unread { why: format!("{url}: {e}"), silent: matches!(e, HttpError::Timeout(_)) }),
         }
     }
 }

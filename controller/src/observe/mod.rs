@@ -23,6 +23,7 @@ pub mod pace;
 pub mod plan;
 pub mod pods;
 pub mod proxy_protocol;
+pub mod pushes;
 pub mod report;
 pub mod tap;
 pub mod tls;

@@ -45,7 +45,12 @@ impl Wanted {
             ingresses: bindings.iter().any(|b| b.kong_ingress.is_some()),
             gateway_api: apis().next().is_some(),
             listener_sets: apis().any(|api| api.dialect == config::kubernetes::Dialect::Standard),
-            pods: all.iter().filter_map(|own| own.finder()).collect(),
+            pods: all.iter().flat_map(|own| own.finder().into_iter().chain(own.pushers())).collect(),
+            pushed_from: all
+                .iter()
+                .filter(|own| own.ingress_controller.as_ref().is_some_and(|of| of.events))
+                .filter_map(|own| own.pushed_from().map(str::to_owned))
+                .collect(),
         };
         Some(Self { of, needs })
     }

@@ -11,6 +11,7 @@ use crate::lead::lease::{Leadership, NotFenced};
 use crate::observe::endpoint::Endpoint;
 use crate::observe::expectations::Expectations;
 use crate::observe::http::Client;
+use crate::observe::pushes::follow as follow_pushes;
 use crate::observe::tls;
 use crate::observe::watch::{Seen, Settings, Wish, endpoint as watch_endpoint};
 use crate::remedy::config::Act;
@@ -132,6 +133,8 @@ struct Hands {
     watchers: HashMap<String, Watcher>,
     /// Looks that found a watcher's hands full, by endpoint; they are asked for again.
     waiting: BTreeMap<String, BTreeSet<String>>,
+    /// Who reads the metrics of the ingress controller's pods.
+    followers: HashMap<(String, String), AbortHandle>,
     tasks: JoinSet<()>,
     /// Remedies and reviews under way.
     under_way: JoinSet<Done>,
@@ -163,6 +166,7 @@ impl Hands {
             expectations: watch::channel(None).0,
             watchers: HashMap::new(),
             waiting: BTreeMap::new(),
+            followers: HashMap::new(),
             tasks: JoinSet::new(),
             under_way: JoinSet::new(),
             running: HashMap::new(),
@@ -203,6 +207,26 @@ impl Hands {
         }
     }
 
+    /// These are the pods of the ingress controller from now on, each with the URL of its metrics.
+    fn follow(&mut self, pods: Vec<(String, String)>) {
+        self.followers.retain(|pod, task| {
+            let stays = pods.contains(pod);
+            if !stays {
+                task.abort();
+            }
+            stays
+        });
+        for pod in pods {
+            let Ok(url) = pod.1.parse() else { continue };
+            if self.followers.contains_key(&pod) {
+                continue;
+            }
+            let (every, timeout, told) = (self.settings.poll, self.settings.timeout, self.told.clone());
+            let task = self.tasks.spawn(follow_pushes(pod.0.clone(), url, every, timeout, told));
+            self.followers.insert(pod, task);
+        }
+    }
+
     /// Does what is asked for, but for one thing: what is to be announced is given back.
     fn done(&mut self, gateway: &Locked, effects: Vec<Effect>) -> Option<(Option<Arc<Ledger>>, Millis)> {
         let mut announce = None;
@@ -213,6 +237,7 @@ impl Hands {
                 Effect::Announce { before, heard } => {
                     announce.get_or_insert((before, heard));
                 }
+                Effect::Ask(pods) => self.follow(pods),
                 Effect::Expect(new) => {
                     self.expectations.send_replace(Some(new));
                 }

@@ -45,7 +45,7 @@ gateways:
 
 {{- /* What gateways need, gathered over all of them: which APIs, and what in which namespace. */ -}}
 {{- define "certdrift.needs" -}}
-{{- $needs := dict "ingresses" false "api" false "standard" false "places" (dict) -}}
+{{- $needs := dict "ingresses" false "api" false "standard" false "pushes" false "places" (dict) "pushers" (dict) -}}
 {{- range .Values.gateways }}
   {{- $own := .kubernetes | default dict }}
   {{- $bindings := $own.bindings | default dict }}
@@ -53,6 +53,14 @@ gateways:
   {{- with $bindings.gateway_api }}
     {{- $_ := set $needs "api" true }}
     {{- if eq (.dialect | default "kong") "standard" }}{{ $_ := set $needs "standard" true }}{{ end }}
+  {{- end }}
+  {{- if hasKey $own "ingress_controller" }}
+    {{- $of := $own.ingress_controller | default dict }}
+    {{- $from := $of.namespace | default $own.namespace }}
+    {{- $pusher := get $needs.pushers $from | default (dict "events" false "metrics" false) }}
+    {{- if dig "events" true $of }}{{ $_ := set $needs "pushes" true }}{{ $_ := set $pusher "events" true }}{{ end }}
+    {{- if $of.metrics }}{{ $_ := set $pusher "metrics" true }}{{ end }}
+    {{- $_ := set $needs.pushers $from $pusher }}
   {{- end }}
   {{- with $own.namespace }}
     {{- $place := get $needs.places . | default (dict "pods" false "services" false) }}
@@ -92,6 +100,15 @@ gateways:
   resources: [events]
   verbs: [create, get, patch]
 {{- end }}
+{{- if $needs.pushes }}
+-{{ include "certdrift.rule.pushes" . | nindent 2 | trimPrefix "\n " }}
+{{- end }}
+{{- end }}
+
+{{- define "certdrift.rule.pushes" -}}
+apiGroups: [""]
+resources: [events]
+verbs: [list, watch]
 {{- end }}
 
 {{- define "certdrift.events" -}}

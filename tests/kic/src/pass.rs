@@ -166,7 +166,7 @@ impl Controller {
             self.say_failed(gateway, refused).await;
             if let Some(broken) = broken {
                 let message = "invalid config.minute: value must be greater than 0";
-                self.say(broken, "Warning", REFUSED, message).await;
+                self.say(&plugin_of(broken), "Warning", REFUSED, message).await;
             }
         } else if fallback {
             let message = format!("successfully applied fallback Kong configuration to {}", gateway.url());
@@ -222,5 +222,16 @@ impl Controller {
             Some(namespace) => Api::namespaced(self.client.clone(), namespace),
             None => Api::all(self.client.clone()),
         }
+    }
+}
+
+/// The plugin of an Ingress that is to blame; it is not there, and its Event says all that is known of it.
+fn plugin_of(ingress: &ObjectReference) -> ObjectReference {
+    ObjectReference {
+        api_version: Some("configuration.konghq.com/v1".to_owned()),
+        kind: Some("KongPlugin".to_owned()),
+        namespace: ingress.namespace.clone(),
+        name: ingress.name.as_ref().map(|name| format!("{name}-limits")),
+        ..ObjectReference::default()
     }
 }

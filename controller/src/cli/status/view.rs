@@ -3,6 +3,7 @@ use super::hops::{Grade, Hops, grade, hops};
 use crate::cli::Exit;
 use crate::cli::output::{Marks, View};
 use crate::converge::Mode;
+use crate::diagnose::Cause;
 use crate::run::state::{Gateway, Host, Seen, State};
 use certdrift_contract::UnixTime;
 use serde::Serialize;
@@ -97,7 +98,14 @@ impl View for Shown {
     fn human(&self, to: &mut dyn Write, wide: bool, marks: Marks) -> io::Result<()> {
         self.headline(to)?;
         self.gateways.iter().try_for_each(|g| self.gateway(g, to, wide, marks))?;
-        let waiting = self.rows().any(|(g, h)| g.mode == Mode::Observe && h.seen.iter().any(Seen::drifts));
+        // A cause that no remedy mends says itself what does.
+        let mendable = |seen: &Seen| {
+            seen.drifts()
+                && seen.cause.as_deref().is_none_or(|cause| {
+                    Cause::ALL.iter().all(|known| known.as_str() != cause || known.mendable())
+                })
+        };
+        let waiting = self.rows().any(|(g, h)| g.mode == Mode::Observe && h.seen.iter().any(mendable));
         if waiting {
             writeln!(
                 to,

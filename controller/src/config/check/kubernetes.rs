@@ -1,7 +1,7 @@
 //! What can be wrong with the sections `kubernetes`.
 use super::{Told, is_name};
 use crate::cluster::ObjectName;
-use crate::config::kubernetes::{InCluster, Kubernetes, Pods, Port, Reach};
+use crate::config::kubernetes::{InCluster, IngressController, Kubernetes, Pods, Port, Reach};
 use crate::config::{Config, Gateway};
 use crate::publish::config_map::map::Place;
 
@@ -104,6 +104,32 @@ pub(super) fn gateway(config: &Config, gateway: &Gateway, own: &InCluster, at: &
     }
     if let Some(found) = &own.pods {
         pods(found, &format!("{at}.pods"), told);
+    }
+    if let Some(of) = &own.ingress_controller {
+        ingress_controller(own, of, &format!("{at}.ingress_controller"), told);
+    }
+}
+
+fn ingress_controller(own: &InCluster, of: &IngressController, at: &str, told: &mut Told) {
+    if let Some(namespace) = of.namespace.as_ref().filter(|namespace| !is_name(namespace)) {
+        told.tell(&format!("{at}.namespace"), &format!("{namespace:?} is no namespace"), NAMESPACE);
+    }
+    if !of.events && of.metrics.is_none() {
+        let why = "neither Events nor metrics are read: nothing would be known of it";
+        told.tell(at, why, "leave events: false out, or name its metrics");
+    }
+    if own.pods.is_none() {
+        let why = "what it pushes to are pods, and the gateway has none";
+        told.tell(at, why, "add `pods`, which says which they are");
+    }
+    if let Some(metrics) = &of.metrics {
+        if metrics.labels.is_empty() {
+            let mend = "add its labels: app.kubernetes.io/component: controller, for instance";
+            told.tell(&format!("{at}.metrics.labels"), "no label says which its pods are", mend);
+        }
+        if metrics.port == 0 {
+            told.tell(&format!("{at}.metrics.port"), "0 is no port", "10255 is the usual one");
+        }
     }
 }
 

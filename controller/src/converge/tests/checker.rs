@@ -2,6 +2,7 @@
 //! machine's state.
 use super::*;
 use crate::converge::{FRESH, Intent, LONGEST_GAP, Mode, Workload};
+use crate::diagnose::{Cause, Loading};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Number of the invariant (0: acknowledged drift was healed; 10: the intent was not on disk first), and what happened.
@@ -34,6 +35,7 @@ pub(super) struct Checker {
     /// Whether it answers.
     endpoints: BTreeMap<String, bool>,
     edges: BTreeSet<String>,
+    loading: BTreeMap<String, Loading>,
     workload: Workload,
     acknowledged: BTreeMap<String, i64>,
     sights: Vec<Seen>,
@@ -61,6 +63,7 @@ impl Checker {
             invalid: false,
             endpoints: BTreeMap::new(),
             edges: BTreeSet::new(),
+            loading: BTreeMap::new(),
             workload: Workload::default(),
             acknowledged: BTreeMap::new(),
             sights: Vec::new(),
@@ -165,6 +168,7 @@ impl Checker {
             Event::Restarted => {
                 self.ends();
                 self.in_flight = None;
+                self.loading.clear();
                 self.endpoints.values_mut().for_each(|up| *up = false);
                 self.open.values_mut().for_each(|open| open.alerting = false);
             }
@@ -193,7 +197,14 @@ impl Checker {
             Event::EndpointGone { endpoint } => {
                 self.endpoints.remove(endpoint);
                 self.edges.remove(endpoint);
+                self.loading.remove(endpoint);
                 self.forget(|(name, _)| name == endpoint);
+            }
+            Event::Loading { endpoint, loading } => {
+                self.loading.remove(endpoint);
+                if let (Some(loading), true) = (loading, self.endpoints.contains_key(endpoint)) {
+                    self.loading.insert(endpoint.clone(), *loading);
+                }
             }
             Event::Observed(o) => self.observed(o),
             Event::RemedyEnded { id, .. } => {
@@ -269,6 +280,10 @@ impl Checker {
         self.check_sights(&pair);
         if self.endpoints.get(&pair.0) != Some(&true) || self.edges.contains(&pair.0) {
             self.wrong(4, format!("{} does not answer, starts, or is an edge", pair.0));
+        }
+        let kept_away = matches!(self.loading.get(&pair.0), Some(Loading::Refused | Loading::HeldBack));
+        if kept_away && intent.cause != Cause::StaleWorker {
+            self.wrong(4, format!("{} is given no configuration: a remedy loads nothing", pair.0));
         }
         if let Some(unproven) = self.unproven.clone() {
             self.wrong(6, format!("{unproven:?} was not looked at since the last remedy"));

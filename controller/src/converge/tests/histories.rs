@@ -1,6 +1,7 @@
 //! Random histories: what a network, a gateway, a clock and an operator may do, in any order.
 use super::*;
 use crate::converge::{Acknowledgement, Mode, Workload};
+use crate::diagnose::Loading;
 use proptest::prelude::*;
 
 /// One move; becomes an event once it is known what is in flight and what time it is.
@@ -42,6 +43,10 @@ pub(super) enum Move {
     },
     Gone {
         endpoint: u8,
+    },
+    Loading {
+        endpoint: u8,
+        loading: Option<Loading>,
     },
     Policy(Box<Policy>),
     Acknowledge {
@@ -111,6 +116,12 @@ fn moves() -> impl Strategy<Value = Move> {
     let pass = prop_oneof![
         1 => Just(0i64), 1 => Just(1), 1 => Just(300), 4 => Just(1_000), 4 => Just(3_000), 2 => Just(10_000), 2 => Just(40_000), 1 => Just(70_000)];
     let jump = -4_000_000i64..4_000_000;
+    let loading = prop_oneof![
+        Just(Loading::Refused),
+        Just(Loading::Fallback),
+        Just(Loading::Empty),
+        Just(Loading::HeldBack)
+    ];
     let lasts = prop_oneof![Just(0i64), Just(2_000), Just(21_000), Just(29_000)];
     let workload = (any::<bool>(), prop::option::of(0u32..3), prop::option::of(0u32..2)).prop_map(
         |(rollout_running, replicas, disruptions_allowed)| {
@@ -128,6 +139,7 @@ fn moves() -> impl Strategy<Value = Move> {
         3 => (0u8..3, prop::option::of(1u32..3)).prop_map(|(endpoint, workers)| Move::Up { endpoint, edge: endpoint == 2, workers }),
         1 => (0u8..3, any::<bool>()).prop_map(|(endpoint, starting)| Move::Away { endpoint, starting }),
         1 => (0u8..3).prop_map(|endpoint| Move::Gone { endpoint }),
+        1 => (0u8..3, prop::option::weighted(0.5, loading)).prop_map(|(endpoint, loading)| Move::Loading { endpoint, loading }),
         1 => policies().prop_map(|p| Move::Policy(Box::new(p))),
         1 => (0u8..2, 1_000i64..100_000).prop_map(|(host, lasts)| Move::Acknowledge { host, lasts }),
         1 => (0u8..2).prop_map(|host| Move::Withdraw { host }),
@@ -213,6 +225,9 @@ pub(super) fn events(step: &Move, context: Context) -> Vec<(i64, Event)> {
             at_once(Event::EndpointUnreachable { endpoint: endpoint(*e) })
         }
         Move::Gone { endpoint: e } => at_once(Event::EndpointGone { endpoint: endpoint(*e) }),
+        Move::Loading { endpoint: e, loading } => {
+            at_once(Event::Loading { endpoint: endpoint(*e), loading: *loading })
+        }
         Move::Policy(policy) => at_once(Event::PolicyChanged { policy: policy.clone() }),
         Move::Acknowledge { host: h, lasts } => at_once(Event::Acknowledged(Acknowledgement {
             host: host(*h),

@@ -1,6 +1,7 @@
 //! Tests of the machine: stories by hand, random histories, an exhaustive search, and replays.
 mod checker;
 mod histories;
+mod kept_away;
 mod model;
 mod random;
 mod replay;

@@ -12,6 +12,7 @@ use super::plan::{Next, Plan, Reason};
 use super::workers::{Coverage, Proof};
 use crate::clock;
 use crate::finding::Finding;
+use crate::loaded::metrics::Page;
 use certdrift_contract::{Fingerprint, UnixTime};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -86,6 +87,20 @@ pub enum Seen {
         /// By Kong's status.
         hash: Box<str>,
     },
+    /// It takes a request and does not answer; or it answers again.
+    Silent {
+        /// Name of the endpoint.
+        endpoint: String,
+        /// It does not answer.
+        silent: bool,
+    },
+    /// What a pod of an ingress controller counts of its pushes, or why that cannot be read.
+    Pushes {
+        /// `NAMESPACE/POD` of the ingress controller.
+        endpoint: String,
+        /// Its page.
+        page: Result<Page, String>,
+    },
     /// Tap, report or status cannot be read, or can be again (`None`).
     Source {
         /// Name of the endpoint.
@@ -107,6 +122,8 @@ impl Seen {
             | Self::Unreachable { endpoint, .. }
             | Self::Proven { endpoint, .. }
             | Self::Configuration { endpoint, .. }
+            | Self::Silent { endpoint, .. }
+            | Self::Pushes { endpoint, .. }
             | Self::Source { endpoint, .. } => endpoint,
         }
     }
@@ -171,6 +188,7 @@ struct Watcher {
     coverage: BTreeMap<Arc<str>, Coverage>,
     total: Option<u32>,
     configuration: Option<Box<str>>,
+    silent: bool,
     up: Option<bool>,
     oldest: Option<UnixTime>,
     failures: u32,
@@ -188,6 +206,7 @@ impl Watcher {
         Self {
             total: endpoint.workers,
             configuration: None,
+            silent: false,
             endpoint: Arc::new(endpoint),
             plan: Plan::new(sweep),
             pace: Pace::new(settings.per_second),

@@ -192,6 +192,11 @@ impl Watcher {
             Some(Err(why)) => self.source("report", Some(&why)).await,
             None => {}
         }
+        if self.silent != polled.silent {
+            self.silent = polled.silent;
+            let (endpoint, silent) = (self.endpoint.name.clone(), polled.silent);
+            self.tell(Seen::Silent { endpoint, silent }).await;
+        }
         match polled.status {
             Some(Ok(says)) => {
                 self.source("status", None).await;

@@ -91,6 +91,7 @@ impl Gateway {
             self.answers.remove(&endpoint);
             self.workers.remove(&endpoint);
             self.loaded.keep(|name| name != endpoint);
+            self.pushes.silent.remove(&endpoint);
             let of_it = format!(" of {endpoint}");
             self.own.retain(|key, _| !key.ends_with(&of_it));
             self.sights.keep(|name| name != endpoint);
@@ -126,18 +127,6 @@ impl Gateway {
         self.are_up(late, now)
     }
 
-    /// What is wrong with what endpoints run by.
-    pub(super) fn tend_loaded(&mut self, now: Millis) {
-        let names: Vec<String> = self.places.iter().map(|p| p.endpoint.name.clone()).collect();
-        for name in names {
-            let key = configuration_of(&name);
-            match self.loaded.finding(&name, now) {
-                Some(finding) => self.hold(&key, finding),
-                None => drop(self.own.remove(&key)),
-            }
-        }
-    }
-
     fn are_up(&mut self, places: Vec<Place>, now: Millis) -> Vec<Effect> {
         let mut effects = Vec::new();
         for Place { endpoint, started, .. } in places {
@@ -163,9 +152,4 @@ impl Gateway {
     pub(super) fn place(&self, endpoint: &str) -> Option<&Place> {
         self.places.iter().find(|p| p.endpoint.name == endpoint)
     }
-}
-
-/// What a finding about the configuration that an endpoint has loaded is held by.
-pub(super) fn configuration_of(endpoint: &str) -> String {
-    format!("configuration of {endpoint}")
 }

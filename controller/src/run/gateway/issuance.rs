@@ -105,7 +105,7 @@ impl Gateway {
         // So is what a pod has loaded, or has not.
         for place in self.places.iter().filter(|_| self.leads) {
             let name = &place.endpoint.name;
-            if let Some(finding) = self.own.get(&super::endpoints::configuration_of(name))
+            if let Some(finding) = self.own.get(&super::loading::configuration_of(name))
                 && let Some(on) = cluster.watches.regarding(&format!("pod:{name}"))
             {
                 told.push((on, finding.clone()));

@@ -6,6 +6,7 @@
 //! | `origin` | what is bound now is asked for |
 //! | `endpoints` | pods have come or gone |
 //! | `issuance` | a Certificate's state has changed, or is due to |
+//! | `loading` | what keeps changes from its pods is looked at, once a second |
 //! | `lead` | this replica leads, or does not any more |
 //! | `machine` | the convergence machine is told something |
 //! | `publish` | what is stored has changed |
@@ -15,6 +16,7 @@ mod endpoints;
 mod findings;
 mod issuance;
 mod lead;
+mod loading;
 mod machine;
 mod origin;
 mod publish;
@@ -59,6 +61,8 @@ pub enum Effect {
         /// When the first change was heard of that is in it.
         heard: Millis,
     },
+    /// These pods of the ingress controller are to be asked for what they count of their pushes: name and URL.
+    Ask(Vec<(String, String)>),
     /// Something else is expected from now on.
     Expect(Arc<Expectations>),
     /// Look at these hosts on an endpoint, until all its workers were seen.
@@ -74,6 +78,7 @@ pub enum Effect {
 }
 
 pub(super) use endpoints::Place;
+use loading::Pushes;
 
 /// One gateway.
 #[derive(Debug)]
@@ -104,6 +109,7 @@ pub struct Gateway {
     expectations: Option<Arc<Expectations>>,
     workers: BTreeMap<String, u32>,
     pub(super) loaded: Configurations,
+    pushes: Pushes,
     told: BTreeSet<(String, String, String)>,
     hub: Arc<Hub>,
     tended: Millis,
@@ -200,6 +206,7 @@ impl Gateway {
             expectations: None,
             workers: BTreeMap::new(),
             loaded: Configurations::default(),
+            pushes: Pushes::default(),
             places: Vec::new(),
             told: BTreeSet::new(),
             hub,
@@ -258,7 +265,7 @@ impl Gateway {
         }
         effects.extend(self.tend_lead(now));
         effects.extend(self.tend_pods(now));
-        self.tend_loaded(now);
+        effects.extend(self.tend_loaded(now));
         effects.extend(self.issuance(now));
         if now.since(self.noted) >= 2_000 {
             self.noted = now;

@@ -9,6 +9,10 @@ use crate::observe::watch::Seen;
 impl Gateway {
     /// What the observer tells.
     pub fn told(&mut self, seen: Seen, now: Millis) -> Vec<Effect> {
+        if let Seen::Pushes { endpoint, page } = seen {
+            self.counted(&endpoint, page, now);
+            return Vec::new();
+        }
         // What a pod's watcher saw last may be heard of after the pod.
         let Some(place) = self.place(seen.endpoint()) else { return Vec::new() };
         let (pod_started, starting) = (place.started, place.is_starting(now));
@@ -56,6 +60,11 @@ impl Gateway {
                 }
                 Vec::new()
             }
+            Seen::Silent { endpoint, silent } => {
+                self.is_silent(endpoint, silent, now);
+                Vec::new()
+            }
+            Seen::Pushes { .. } => Vec::new(),
             Seen::Source { endpoint, what, finding } => {
                 let key = format!("{what} of {endpoint}");
                 match finding {
