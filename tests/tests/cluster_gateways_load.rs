@@ -328,3 +328,51 @@ fn a_pod_that_hangs_is_named_for_what_its_fellow_waits_for() {
         assert_ne!(old, new);
     });
 }
+
+#[test]
+fn a_pod_that_is_behind_is_evicted_once_its_budget_allows_and_the_one_in_its_place_is_right() {
+    on_a_node("evicted", |scene, old| {
+        let n = scene.n().to_owned();
+        let budget = json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget",
+            "metadata": {"name": "kong", "namespace": n},
+            "spec": {"maxUnavailable": 0, "selector": {"matchLabels": {"app": "kong"}}}});
+        scene.cluster.apply(&budget.to_string()).unwrap();
+        let heal =
+            "policy: {mode: heal, grace: 1s, min_interval: 1s, remedies: [{name: replace, evict: {}}]}";
+        let heal =
+            Scene::configuration(&n, "{metrics: {labels: {app: kic}}}").replace("policy: {grace: 1s}", heal);
+        scene.controller.configure(&heal).unwrap();
+        scene.controller.signal(rustix::process::Signal::HUP);
+        scene.controller.until_metric(r#"certdrift_config_reloads_total{result="taken"}"#, 1.0);
+        let pods = scene.pods();
+        let [a, b] = &pods[..] else { panic!("{pods:?}") };
+        scene.kong.faults(&json!({"miss": [b.name]})).unwrap();
+        let mark = scene.cluster.audit_mark().unwrap();
+        let new = scene.renew();
+        scene.until_served(&[new, old]);
+        let evictions = |code: u16| {
+            let asked = scene.cluster.audit_since(mark).unwrap();
+            let these =
+                asked.iter().filter(|r| r.object.subresource == "eviction" && r.object.namespace == n);
+            these.filter(|r| r.code() == code && r.object.name == b.name).count()
+        };
+        wait::until("the budget to refuse it", LONG, || match evictions(429) {
+            0 => Err(format!("{:#}", scene.gateway()?)),
+            _ => Ok(()),
+        });
+        assert_eq!(scene.pods(), pods, "nobody went");
+        scene.cluster.kubectl(&["delete", "pdb/kong", "-n", &n]).unwrap();
+        scene.until_served(&[new, new]);
+        let now = scene.pods();
+        assert!(now.contains(a) && !now.contains(b), "{now:?}");
+        assert_eq!(evictions(201), 1);
+        let ended = wait::until("the history", PATIENCE, || {
+            let history = scene.gateway()?["history"].as_array().cloned().unwrap_or_default();
+            let ended =
+                history.iter().find(|record| record["what"] == "ended" && record["ok"] == true).cloned();
+            ended.ok_or_else(|| format!("{history:#?}"))
+        });
+        assert!(ended["said"].as_str().is_some_and(|said| said.contains("is evicted")), "{ended:#}");
+        scene.until_told(&[]);
+    });
+}

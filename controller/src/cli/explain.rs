@@ -118,4 +118,72 @@ mod tests {
         }
         assert!(known("CD-999").is_err());
     }
+
+    /// `CD-322-the-gateway-refuses-….md`: the code is enough to find it, the words are for people.
+    fn file(kind: &Kind) -> String {
+        let words = kind.title.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+        let words: Vec<String> = words.take(6).map(str::to_ascii_lowercase).collect();
+        format!("{}-{}.md", kind.code, words.join("-"))
+    }
+
+    /// The same words as on a terminal.
+    fn page(kind: &Kind) -> String {
+        let severity = serde_json::to_value(kind.severity).unwrap();
+        format!(
+            "# {}: {}\n\nSeverity: {}, unless the circumstances say otherwise.\n\n{}\n\n**What to do:** {}\n\n\
+             `certdrift explain {0}` says the same offline. [All codes](README.md)\n",
+            kind.code,
+            kind.title,
+            severity.as_str().unwrap(),
+            kind.why,
+            kind.mend
+        )
+    }
+
+    #[test]
+    fn each_code_has_a_page_and_each_page_a_code() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/findings");
+        let mut wanted: std::collections::BTreeMap<String, String> =
+            CATALOGUE.iter().map(|kind| (file(kind), page(kind))).collect();
+        let mut index = "# Findings\n\nA page a code; `certdrift explain CODE` says the same offline. 1xx: what is stored and bound. 2xx: \
+                         publishing. 3xx: what is\nserved and loaded. 4xx: drift and remedies. 5xx: configuration. 6xx: filter and tap.\n\n\
+                         | code | severity | means |\n|---|---|---|\n"
+            .to_owned();
+        for kind in CATALOGUE {
+            let severity = serde_json::to_value(kind.severity).unwrap();
+            index += &format!(
+                "| [{}]({}) | {} | {} |\n",
+                kind.code,
+                file(kind),
+                severity.as_str().unwrap(),
+                kind.title.replace('|', "\\|")
+            );
+        }
+        wanted.insert("README.md".to_owned(), index);
+        if std::env::var_os("CERTDRIFT_WRITE").is_some() {
+            let _ = std::fs::remove_dir_all(&folder);
+            std::fs::create_dir_all(&folder).unwrap();
+            for (name, text) in &wanted {
+                std::fs::write(folder.join(name), text).unwrap();
+            }
+        }
+        let found: std::collections::BTreeMap<String, String> = std::fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap())
+            .map(|entry| {
+                let text = std::fs::read_to_string(entry.path()).unwrap();
+                (entry.file_name().to_string_lossy().into_owned(), text)
+            })
+            .collect();
+        let stale: Vec<&String> = wanted
+            .iter()
+            .filter(|(name, text)| found.get(*name) != Some(text))
+            .map(|(name, _)| name)
+            .chain(found.keys().filter(|name| !wanted.contains_key(*name)))
+            .collect();
+        assert!(
+            stale.is_empty(),
+            "docs/findings is stale ({stale:?}); write it with: CERTDRIFT_WRITE=1 cargo test -p certdrift"
+        );
+    }
 }

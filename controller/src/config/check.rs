@@ -2,6 +2,7 @@
 mod kubernetes;
 
 use super::{Config, Endpoint, Gateway, Listen};
+use crate::remedy::config::Act;
 use std::collections::HashSet;
 use std::path::PathBuf;
 
@@ -214,6 +215,13 @@ fn sources(gateway: &Gateway, at: &str, told: &mut Told) {
     }
     for (n, remedy) in gateway.policy.remedies.iter().enumerate() {
         let has_pods = gateway.kubernetes.as_ref().is_some_and(|own| own.pods.is_some());
+        if matches!(remedy.act, Act::Evict(_)) && !has_pods {
+            told.tell(
+                &format!("{at}.policy.remedies[{n}].evict"),
+                "what is evicted are pods, and the gateway has none",
+                "add kubernetes.pods, which says which they are, or use another remedy",
+            );
+        }
         if let Some(name) = &remedy.endpoint
             && !has_pods
             && !gateway.endpoints.iter().any(|e| e.name == *name)

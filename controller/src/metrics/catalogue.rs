@@ -89,7 +89,7 @@ metrics! {
     ENDPOINT_WORKERS: Kind::Gauge, "certdrift_endpoint_workers", ["gateway", "endpoint"], "Worker processes of the endpoint.", "where tap, status or configuration tells";
     DRIFT_HOSTS: Kind::Gauge, "certdrift_drift_hosts", ["gateway", "class"], "Hosts that are served something else than expected, on any endpoint, by class.", "always, from 0";
     DRIFT: Kind::Gauge, "certdrift_drift_since_timestamp_seconds", ["gateway", "endpoint", "host", "class"], "Since when the endpoint serves the host something else than expected.", "only while it does, at most 100 a gateway";
-    REMEDIES: Kind::Counter, "certdrift_remedies", ["gateway", "kind", "result"], "Remedies (signal, command, webhook) that ended `done` or `failed`; whether that helped is told by the wire.", "always, from 0";
+    REMEDIES: Kind::Counter, "certdrift_remedies", ["gateway", "kind", "result"], "Remedies (signal, command, webhook, evict) that ended `done` or `failed`; whether that helped is told by the wire.", "always, from 0";
     REMEDY_OUTCOMES: Kind::Counter, "certdrift_remedy_outcomes", ["gateway", "outcome"], "What the wire showed after a remedy: `proven`, `not-helped`, or `not-proven` (not seen in time).", "always, from 0";
     REMEDY_IN_FLIGHT: Kind::Gauge, "certdrift_remedy_in_flight", ["gateway"], "1 while a remedy runs or is being proven.", "always";
     ALERTS: Kind::Gauge, "certdrift_drift_exhausted", ["gateway"], "Drifts that lasted too long or that no remedy mends: somebody must look.", "always";
@@ -106,7 +106,7 @@ pub const EVIDENCES: [&str; 4] = ["handshake", "filter", "tap", "declared"];
 /// Values of the label `outcome`.
 pub const OUTCOMES: [&str; 3] = ["served", "unreachable", "unobservable"];
 /// Values of the label `kind` of [`REMEDIES`].
-pub const REMEDY_KINDS: [&str; 3] = ["signal", "command", "webhook"];
+pub const REMEDY_KINDS: [&str; 4] = ["signal", "command", "webhook", "evict"];
 /// Values of the label `result` of [`REMEDIES`].
 pub const REMEDY_RESULTS: [&str; 2] = ["done", "failed"];
 /// Values of the label `outcome` of [`REMEDY_OUTCOMES`].

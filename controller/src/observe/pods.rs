@@ -60,7 +60,12 @@ pub struct PodEndpoint {
     pub ready: bool,
     /// When the kubelet took it.
     pub started: Option<Millis>,
+    /// Of which revision of its workload it is, where its labels say so: while pods differ in it, a rollout runs.
+    pub revision: Box<str>,
 }
+
+/// What a Deployment, and what a StatefulSet or DaemonSet calls the revision of a pod.
+const REVISIONS: [&str; 2] = ["pod-template-hash", "controller-revision-hash"];
 
 /// Endpoints by name.
 pub type Pods = BTreeMap<String, PodEndpoint>;
@@ -162,6 +167,11 @@ fn endpoint(
         uid: pod.metadata.uid.clone(),
         ready: pod.is_ready(),
         started: pod.status.start_time.map(Millis::from),
+        revision: REVISIONS
+            .iter()
+            .find_map(|label| pod.metadata.labels.get(*label))
+            .cloned()
+            .unwrap_or_default(),
     })
 }
 

@@ -35,6 +35,8 @@ pub enum Act {
     Command(Command),
     /// Tells somebody else to act.
     Webhook(Webhook),
+    /// Has the pod of the endpoint replaced.
+    Evict(Evict),
 }
 
 impl Act {
@@ -45,6 +47,7 @@ impl Act {
             Self::Signal(_) => "signal",
             Self::Command(_) => "command",
             Self::Webhook(_) => "webhook",
+            Self::Evict(_) => "evict",
         }
     }
 }
@@ -108,20 +111,26 @@ pub struct Webhook {
     pub hmac: Option<TokenFrom>,
 }
 
-/// A remedy; exactly one of `signal`, `command` and `webhook` says what is done.
+/// Evicts the pod that the drift is on, so that its workload makes another. Disruption budgets are respected: the API server
+/// refuses then, and it is asked again later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Evict {}
+
+/// A remedy; exactly one of `signal`, `command`, `webhook` and `evict` says what is done.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Remedy")]
 struct Written {
     /// What history and status call it; unique within the list.
     name: String,
-    /// The causes it is for; every cause that can be mended when absent.
+    /// The causes it is for; every cause that can be mended when absent, of `evict` only `pod-behind`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     causes: Vec<Cause>,
     /// The endpoint it acts on; the whole gateway when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     endpoint: Option<String>,
-    /// Whether it restarts something: then maintenance windows, other rollouts, a single replica and disruption budgets hold it back.
+    /// Whether it restarts something: then maintenance windows, other rollouts, a single replica and disruption budgets hold it back. `evict` does, whatever is said.
     #[serde(default)]
     restarts: bool,
     /// How long it may take; it is ended then, and counts as failed.
@@ -136,6 +145,9 @@ struct Written {
     /// Sends a POST.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     webhook: Option<Webhook>,
+    /// Evicts the pod of the endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    evict: Option<Evict>,
 }
 
 const fn default_timeout() -> Period {
@@ -145,12 +157,14 @@ const fn default_timeout() -> Period {
 impl TryFrom<Written> for Remedy {
     type Error = String;
     fn try_from(w: Written) -> Result<Self, String> {
-        let act = match (w.signal, w.command, w.webhook) {
-            (Some(signal), None, None) => Act::Signal(signal),
-            (None, Some(command), None) => Act::Command(command),
-            (None, None, Some(webhook)) => Act::Webhook(webhook),
+        let act = match (w.signal, w.command, w.webhook, w.evict) {
+            (Some(signal), None, None, None) => Act::Signal(signal),
+            (None, Some(command), None, None) => Act::Command(command),
+            (None, None, Some(webhook), None) => Act::Webhook(webhook),
+            (None, None, None, Some(evict)) => Act::Evict(evict),
             _ => {
-                return Err(format!("remedy {:?} needs exactly one of signal, command and webhook", w.name));
+                let why = "needs exactly one of signal, command, webhook and evict";
+                return Err(format!("remedy {:?} {why}", w.name));
             }
         };
         let wrong = |what: &str| Err(format!("remedy {:?}: {what}", w.name));
@@ -171,7 +185,7 @@ impl TryFrom<Written> for Remedy {
             name: w.name,
             causes: w.causes,
             endpoint: w.endpoint,
-            restarts: w.restarts,
+            restarts: w.restarts || matches!(act, Act::Evict(_)),
             timeout: w.timeout,
             act,
         })
@@ -180,11 +194,13 @@ impl TryFrom<Written> for Remedy {
 
 impl From<Remedy> for Written {
     fn from(r: Remedy) -> Self {
-        let (signal, command, webhook) = match r.act {
-            Act::Signal(signal) => (Some(signal), None, None),
-            Act::Command(command) => (None, Some(command), None),
-            Act::Webhook(webhook) => (None, None, Some(webhook)),
-        };
+        let (mut signal, mut command, mut webhook, mut evict) = (None, None, None, None);
+        match r.act {
+            Act::Signal(act) => signal = Some(act),
+            Act::Command(act) => command = Some(act),
+            Act::Webhook(act) => webhook = Some(act),
+            Act::Evict(act) => evict = Some(act),
+        }
         Self {
             name: r.name,
             causes: r.causes,
@@ -194,6 +210,7 @@ impl From<Remedy> for Written {
             signal,
             command,
             webhook,
+            evict,
         }
     }
 }
@@ -203,6 +220,7 @@ impl Remedy {
     #[must_use]
     pub const fn price(&self) -> &'static str {
         match &self.act {
+            Act::Evict(_) => "one pod goes: its connections end, and another takes its place",
             _ if self.restarts => "a restart: connections of what is restarted end",
             Act::Signal(_) => {
                 "a reload: idle keep-alive connections are closed, and a busy client may lose one request"
@@ -216,7 +234,12 @@ impl Remedy {
     #[must_use]
     pub fn is_for(&self, endpoint: &str, cause: Cause) -> bool {
         cause.mendable()
-            && (self.causes.is_empty() || self.causes.contains(&cause))
+            && match (self.causes.as_slice(), &self.act) {
+                // Another pod mends nothing that is not this pod's own.
+                ([], Act::Evict(_)) => cause == Cause::PodBehind,
+                ([], _) => true,
+                (named, _) => named.contains(&cause),
+            }
             && self.endpoint.as_deref().is_none_or(|mine| mine == endpoint)
     }
 }

@@ -42,7 +42,7 @@ fn sh(script: &str) -> Act {
 }
 
 async fn done(act: &Act, timeout_ms: u64) -> Outcome {
-    perform(act, &intent(timeout_ms), &Client::new(tls::any())).await
+    perform(act, &intent(timeout_ms), &Client::new(tls::any()), None).await.expect("it is begun")
 }
 
 /// Whether a process runs (a zombie does not).

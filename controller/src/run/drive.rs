@@ -15,7 +15,7 @@ use crate::observe::pushes::follow as follow_pushes;
 use crate::observe::tls;
 use crate::observe::watch::{Seen, Settings, Wish, endpoint as watch_endpoint};
 use crate::remedy::config::Act;
-use crate::remedy::{self, Outcome};
+use crate::remedy::{self, Outcome, Pod};
 use certdrift_contract::Ledger;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -92,7 +92,7 @@ pub(super) async fn drive(gateway: Locked, effects: Vec<Effect>, mut stop: watch
 /// What came of something that was waited for.
 enum Done {
     /// A remedy has ended, or was not started.
-    Remedy(u64, Result<Outcome, NotFenced>),
+    Remedy(u64, Result<Outcome, String>),
     /// It was asked what cert-manager may do to Secrets of this namespace.
     Reviewed(Box<str>, Suspects),
 }
@@ -100,9 +100,7 @@ enum Done {
 fn taken(gateway: &Locked, done: Done) -> Vec<Effect> {
     match done {
         Done::Remedy(id, Ok(outcome)) => ended(gateway, id, outcome),
-        Done::Remedy(id, Err(why)) => {
-            lock(gateway).event(Event::RemedyNotStarted { id, why: why.to_string() }, clock::now())
-        }
+        Done::Remedy(id, Err(why)) => lock(gateway).event(Event::RemedyNotStarted { id, why }, clock::now()),
         Done::Reviewed(namespace, suspects) => {
             lock(gateway).reviewed(namespace, suspects);
             Vec::new()
@@ -251,8 +249,12 @@ impl Hands {
                     };
                     let (id, client) = (intent.id, self.client.clone());
                     let fence = lock(gateway).cluster().and_then(|cluster| cluster.leadership.clone());
+                    let pod = lock(gateway).pod_of(&intent.endpoint);
                     let handle = self.under_way.spawn(async move {
-                        Done::Remedy(intent.id, fenced(fence, &remedy.act, &intent, &client).await)
+                        Done::Remedy(
+                            intent.id,
+                            fenced(fence, &remedy.act, &intent, &client, pod.as_ref()).await,
+                        )
                     });
                     self.running.insert(id, handle);
                 }
@@ -319,17 +321,18 @@ async fn fenced(
     act: &Act,
     intent: &Intent,
     client: &Client,
-) -> Result<Outcome, NotFenced> {
-    let Some(leadership) = fence else { return Ok(remedy::perform(act, intent, client).await) };
+    pod: Option<&Pod>,
+) -> Result<Outcome, String> {
+    let Some(leadership) = fence else { return remedy::perform(act, intent, client, pod).await };
     let Intent { gateway, endpoint, host, remedy, .. } = intent;
     let text = format!("{}: {remedy} for {host} on {endpoint}", intent.key());
-    leadership.intend(gateway, Some(text)).await?;
+    leadership.intend(gateway, Some(text)).await.map_err(|why| why.to_string())?;
     // Whatever this process has waited for since: between this look and the act is nothing that waits.
     if !leadership.leads() {
-        return Err(NotFenced::NotLeading);
+        return Err(NotFenced::NotLeading.to_string());
     }
-    let outcome = remedy::perform(act, intent, client).await;
+    let outcome = remedy::perform(act, intent, client, pod).await;
     // One that stays there is taken off by the next.
     let _ = leadership.intend(gateway, None).await;
-    Ok(outcome)
+    outcome
 }

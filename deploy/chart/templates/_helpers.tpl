@@ -46,7 +46,7 @@ gateways:
 {{- /* What gateways need, gathered over all of them: which APIs, and what in which namespace. */ -}}
 {{- define "certdrift.needs" -}}
 {{- $needs := dict "ingresses" false "api" false "standard" false "pushes" false "places" (dict) "pushers" (dict) -}}
-{{- range .Values.gateways }}
+{{- range $gateway := .Values.gateways }}
   {{- $own := .kubernetes | default dict }}
   {{- $bindings := $own.bindings | default dict }}
   {{- if hasKey $bindings "kong_ingress" }}{{ $_ := set $needs "ingresses" true }}{{ end }}
@@ -63,10 +63,14 @@ gateways:
     {{- $_ := set $needs.pushers $from $pusher }}
   {{- end }}
   {{- with $own.namespace }}
-    {{- $place := get $needs.places . | default (dict "pods" false "services" false) }}
+    {{- $place := get $needs.places . | default (dict "pods" false "services" false "evicts" false) }}
     {{- with $own.pods }}
       {{- $_ := set $place "pods" true }}
       {{- if .service }}{{ $_ := set $place "services" true }}{{ end }}
+    {{- end }}
+    {{- $policy := $gateway.policy | default dict }}
+    {{- range $policy.remedies }}
+      {{- if and (hasKey . "evict") (eq ($policy.mode | default "observe") "heal") }}{{ $_ := set $place "evicts" true }}{{ end }}
     {{- end }}
     {{- $_ := set $needs.places . $place }}
   {{- end }}

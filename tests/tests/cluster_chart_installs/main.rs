@@ -129,12 +129,15 @@ fn table(reach: &str, without: impl Fn(&str) -> bool) -> BTreeSet<String> {
 fn the_roles_grant_what_the_permissions_page_says_and_no_verb_more() {
     let all = good();
     let of = |name: &str| granted(&all.iter().find(|(n, _)| n == name).unwrap().1);
-    assert_eq!(of("cluster"), table("cluster", |_| false));
-    assert_eq!(of("namespaces"), table("REACH", |_| false));
+    let evicts = |needed_by: &str| needed_by.contains("evict");
+    assert_eq!(of("cluster"), table("cluster", evicts));
+    assert_eq!(of("namespaces"), table("REACH", evicts));
+    assert!(of("everything").contains("GATEWAY create /pods/eviction"));
     let keyless = table("cluster", |needed_by| {
         [
             "leader_election",
             "ingress_controller",
+            "evict",
             "reach: cluster",
             "gateway_api",
             "events",

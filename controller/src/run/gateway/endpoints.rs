@@ -1,8 +1,10 @@
 //! Where a gateway serves: the configured endpoints, and the pods that live now.
 use super::origin::Origin;
 use super::{Effect, Gateway};
+use crate::cluster::ObjectName;
 use crate::config::Endpoint;
-use crate::converge::{Event, Millis, Status};
+use crate::converge::{Event, Millis, Status, Workload};
+use crate::remedy::Pod;
 use std::collections::BTreeSet;
 
 /// What begins the key of a finding about pods.
@@ -23,6 +25,8 @@ pub struct Place {
     pub started: Option<Millis>,
     /// It takes connections, by its own word.
     pub ready: bool,
+    /// Of which revision of its workload its pod is.
+    pub revision: Box<str>,
 }
 
 /// Whether it is the same, ready or not.
@@ -55,8 +59,21 @@ impl Gateway {
             uid: pod.uid,
             started: pod.started,
             ready: pod.ready,
+            revision: pod.revision,
         });
-        self.serves_at(places.collect(), now)
+        let mut effects = self.serves_at(places.collect(), now);
+        let workload = workload(&self.places);
+        if self.machine.as_ref().is_some_and(|machine| machine.workload != workload) {
+            effects.extend(self.event(Event::Workload(workload), now));
+        }
+        effects
+    }
+
+    /// The pod of an endpoint, and the way to it.
+    pub(in crate::run) fn pod_of(&self, endpoint: &str) -> Option<Pod> {
+        let place = self.place(endpoint).filter(|place| !place.uid.is_empty())?;
+        let client = self.cluster()?.client.clone();
+        Some(Pod { client, name: ObjectName::parse(endpoint)?, uid: place.uid.clone() })
     }
 
     /// It serves at the configured endpoints and at these from now on: who is not there any more is forgotten, who is
@@ -67,6 +84,7 @@ impl Gateway {
             uid: Box::default(),
             started: None,
             ready: true,
+            revision: Box::default(),
         });
         let places: Vec<Place> = configured.chain(pods).collect();
         let mut effects = self.became_ready(&places, now);
@@ -151,5 +169,18 @@ impl Gateway {
     /// Whether it serves there now.
     pub(super) fn place(&self, endpoint: &str) -> Option<&Place> {
         self.places.iter().find(|p| p.endpoint.name == endpoint)
+    }
+}
+
+/// What runs the gateway, by its pods alone: nothing else of it is read. While pods are of two revisions, somebody is
+/// at work on it; one that is not ready does not count; of a disruption budget the API server tells, once it is asked.
+fn workload(places: &[Place]) -> Workload {
+    let pods = || places.iter().filter(|place| !place.uid.is_empty());
+    let revisions: BTreeSet<&str> = pods().map(|place| &*place.revision).collect();
+    let ready = pods().filter(|place| place.ready).count();
+    Workload {
+        rollout_running: revisions.len() > 1,
+        replicas: Some(u32::try_from(ready).unwrap_or(u32::MAX)),
+        disruptions_allowed: None,
     }
 }

@@ -161,7 +161,7 @@ fn many_hosts_that_one_remedy_mends_are_one_write() {
 /// A pod as an endpoint.
 fn pod(name: &str, uid: &str, address: &str) -> Place {
     let endpoint = serde_json::from_value(serde_json::json!({"name": name, "address": address})).unwrap();
-    Place { endpoint, uid: uid.into(), started: None, ready: true }
+    Place { endpoint, uid: uid.into(), started: None, ready: true, revision: Box::default() }
 }
 
 impl Run {

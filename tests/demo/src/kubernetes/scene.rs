@@ -102,6 +102,12 @@ impl Scene {
         workspace::output(&mut openssl)
     }
 
+    /// Allows healing, with one remedy.
+    pub(crate) fn heal(&self) -> Result<()> {
+        let remedies = json!([{"name": "replace", "evict": {}}]);
+        helm(&self.cluster, "upgrade", &json!({"grace": "5s", "mode": "heal", "remedies": remedies}))
+    }
+
     pub(crate) fn pods(&self) -> Result<Vec<GatewayPod>> {
         self.kong.pods()
     }
@@ -135,6 +141,11 @@ fn shop() -> String {
 
 /// By the chart. The periods are short so that the show is.
 fn install(cluster: &Cluster) -> Result<()> {
+    helm(cluster, "install", &json!({"grace": "5s"}))
+}
+
+/// `helm VERB` with this policy.
+fn helm(cluster: &Cluster, verb: &str, policy: &Value) -> Result<()> {
     let (repository, tag) = Picture::Certdrift.name().rsplit_once(':').context("the image's name")?;
     let values = json!({
         "reach": "namespaces", "namespaces": [SHOP], "replicas": 1,
@@ -149,7 +160,7 @@ fn install(cluster: &Cluster) -> Result<()> {
             },
             "observe": {"poll": "1s"},
             "publish": {"grace": "1s"},
-            "policy": {"grace": "5s"},
+            "policy": policy,
         }],
         "volumes": [{"name": "tap", "secret": {"secretName": "certdrift-tap"}}],
         "volumeMounts": [{"name": "tap", "mountPath": "/etc/certdrift/tap", "readOnly": true}],
@@ -157,6 +168,6 @@ fn install(cluster: &Cluster) -> Result<()> {
     let file = tempfile::NamedTempFile::new()?;
     std::fs::write(file.path(), values.to_string())?;
     let mut helm = cluster.command(programs::find(Tool::Helm)?)?;
-    helm.args(["install", "certdrift", "--namespace", CERTDRIFT, "--values"]).arg(file.path());
+    helm.args([verb, "certdrift", "--namespace", CERTDRIFT, "--values"]).arg(file.path());
     workspace::output(helm.arg(workspace::root().join("deploy/chart"))).map(drop)
 }

@@ -16,7 +16,7 @@ pub(crate) fn tell(show: &mut Show, keep: bool) -> Result<()> {
     show.line("  Certificate web, renewed every 30 s  namespace shop");
     show.line("  gateway, two pods with the tap       namespace kong: nginx that takes pushes as Kong does");
     show.line("  ingress controller                   namespace kong: a stand-in for Kong's");
-    show.line("  certdrift (tells, does nothing)      namespace certdrift, by deploy/chart");
+    show.line("  certdrift (tells, until it may heal) namespace certdrift, by deploy/chart");
     show.line(&format!("  to look for yourself                 cargo xtask cluster exec {name} -- bash"));
     let result = acts(show, &scene);
     if result.is_ok() && keep {
@@ -182,16 +182,30 @@ fn missed(show: &Show, scene: &Scene) -> Result<()> {
     })?;
     show.run(&events, |line| line.starts_with("CD-") || line.starts_with("REASON"))?;
     show.mark(false, &format!("{} serves the certificate before; its fellow serves the new one", pod.name));
-    show.line("  certdrift has no remedy for pods yet: it names the pod, and you restart it. It proves what comes of it.");
-    must(show, &format!("kubectl -n {KONG} delete pod {}", pod.name))?;
-    show.within(PATIENCE, "both pods to serve it", || {
+    show.line("  Healing is opted into, gateway by gateway. Its one remedy here has the pod replaced.");
+    show.line("  $ helm upgrade certdrift deploy/chart -n certdrift -f values.yaml");
+    show.line("    gateways: [{name: kong, policy: {mode: heal, grace: 5s, remedies: [{name: replace, evict: {}}]}, …}]");
+    scene.heal()?;
+    let state = show.within(PATIENCE, "both pods to serve it", || {
         let state = scene.state(show)?;
         let findings = state.get("findings").and_then(Value::as_array).cloned().unwrap_or_default();
         ensure!(findings.is_empty(), "{findings:?}");
-        served(show, scene, Some(&state))
+        served(show, scene, Some(&state))?;
+        Ok(state)
     })?;
+    let history = state.get("history").and_then(Value::as_array).cloned().unwrap_or_default();
+    let ended = history.iter().find(|record| record.get("what") == Some(&json!("ended")));
+    let ended = ended.with_context(|| format!("no remedy: {history:?}"))?;
+    let told = ended.get("said").and_then(Value::as_str).unwrap_or_default();
+    let at = ended.get("at").and_then(Value::as_i64).unwrap_or_default();
+    // The one that goes may be a moment longer there.
+    let stays = |line: &str| !line.is_empty() && !line.contains("Terminating");
+    show.run(&format!("kubectl -n {KONG} get pods -l app=kong"), stays)?;
     status(show)?;
-    show.mark(true, "every pod serves what is stored");
+    show.mark(
+        true,
+        &format!("{told}; {} s later every pod was proven to serve what is stored", seconds(at, now())),
+    );
     Ok(())
 }
 
