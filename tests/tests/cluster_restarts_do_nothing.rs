@@ -1,100 +1,152 @@
-//! Restarts and changes of leaders where nothing drifts: no remedy, no Event, no write but the Lease's. 30 of them;
-//! `CERTDRIFT_LONG=1` makes them 1,000.
+//! Two replicas that end and start again, in order and by a crash, and lead by turns, while nothing drifts: nobody
+//! notices. `CERTDRIFT_LONG=1` makes it a thousand times; `CERTDRIFT_SEED=n` gives another order.
 #[expect(dead_code, reason = "shared by several tests")]
 mod cluster;
 
-use certdrift_harness::controller::{Controller, PATIENCE};
-use certdrift_harness::nginx::Nginx;
-use certdrift_harness::process::free_port;
-use certdrift_harness::wait;
-use cluster::{ingress, inside, made, published, sections};
+use certdrift_cluster::{Cluster, Namespace};
+use certdrift_tests::controller::{Controller, PATIENCE};
+use certdrift_tests::wait;
+use cluster::gateway::Gateway;
+use cluster::{healing, ingress, inside, kubeconfig_as, made, published, secret_of, sections_of};
 use rustix::process::Signal;
-use serde_json::json;
+use std::collections::BTreeMap;
+use std::time::Instant;
 
-const HOST: &str = "x.example";
+const USERS: [&str; 2] = ["one", "two"];
 
 fn leads(controller: &Controller) -> bool {
     controller.metric("certdrift_leader").is_ok_and(|value| value > 0.5)
 }
 
-#[track_caller]
-fn one_leads(replicas: &[Controller; 2]) {
-    let leading = || replicas.iter().filter(|replica| leads(replica)).count();
-    wait::until("one leader", PATIENCE, || if leading() == 1 { Ok(()) } else { Err(leading()) });
+/// Splitmix: the same order for the same seed.
+struct Chance(u64);
+
+impl Chance {
+    fn of(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        (mixed >> 32) % n
+    }
+}
+
+struct Scene {
+    cluster: Cluster,
+    namespace: Namespace,
+    gateway: Gateway,
+    replicas: [Controller; 2],
+    _folder: tempfile::TempDir,
+}
+
+impl Scene {
+    fn new(cluster: Cluster) -> Self {
+        let (namespace, gateway) = (cluster.namespace("restarts").unwrap(), Gateway::start());
+        let (n, folder) = (namespace.name(), tempfile::tempdir().unwrap());
+        let (certificate, key, _) = made("x.example");
+        gateway.store(&certificate, &key);
+        gateway.load();
+        cluster.apply(&secret_of(n, "s", &certificate, &key)).unwrap();
+        cluster.apply(&ingress(n, "x.example", "s")).unwrap();
+        let replicas = USERS.map(|user| {
+            let sections = sections_of(&kubeconfig_as(&cluster, folder.path(), user), n, "");
+            Controller::start_with(&sections, &healing(n, &gateway)).unwrap()
+        });
+        Self { cluster, gateway, replicas, _folder: folder, namespace }
+    }
+
+    fn logs(&self) -> String {
+        self.replicas.each_ref().map(Controller::log).join("\n----\n")
+    }
+
+    /// One of them leads.
+    #[track_caller]
+    fn until_led(&self) {
+        wait::until("one to lead", PATIENCE, || {
+            if self.replicas.iter().any(leads) { Ok(()) } else { Err(self.logs()) }
+        });
+    }
+
+    /// Both serve this document and are ready.
+    #[track_caller]
+    fn until_both_serve(&self, ledger: &str) {
+        wait::until("both to serve it", PATIENCE, || {
+            let serves = |replica: &Controller| {
+                replica.get("/ledger/kong").is_ok_and(|answer| answer.body == ledger)
+                    && replica.get("/readyz").is_ok_and(|answer| answer.status == 200)
+            };
+            if self.replicas.iter().all(serves) { Ok(()) } else { Err(self.logs()) }
+        });
+    }
+
+    /// Nobody holds the Lease any more: as if it had ended, without the wait for that.
+    fn free_lease(&self) {
+        let patch = r#"{"spec": {"holderIdentity": ""}}"#;
+        let n = self.namespace.name();
+        self.cluster
+            .kubectl(&["patch", "lease/certdrift", "-n", n, "--type=merge", "--patch", patch])
+            .unwrap();
+    }
+
+    fn leader_changes(&self) -> u64 {
+        let lease = self.cluster.get(self.namespace.name(), "lease/certdrift").unwrap();
+        lease["spec"]["leaseTransitions"].as_u64().unwrap_or_default()
+    }
 }
 
 #[test]
-fn restarts_and_changes_of_leaders_without_drift_write_nothing_but_the_lease() {
-    let rounds = if std::env::var_os("CERTDRIFT_LONG").is_some() { 1_000 } else { 30 };
+fn without_drift_restarts_and_changes_of_leaders_write_nothing_but_the_lease() {
+    let restarts = if std::env::var_os("CERTDRIFT_LONG").is_some() { 1_000 } else { 30 };
+    let seed = std::env::var("CERTDRIFT_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(6);
     inside(move |cluster| {
-        let namespace = cluster.namespace("restarts").unwrap();
-        let n = namespace.name();
-        let folder = tempfile::tempdir().unwrap();
-        let at = folder.path().display();
-        let (certificate, key, _) = made(HOST);
-        std::fs::write(folder.path().join("crt"), &certificate).unwrap();
-        std::fs::write(folder.path().join("key"), &key).unwrap();
-        let secret = json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
-            "metadata": {"name": "s", "namespace": n}, "stringData": {"tls.crt": certificate, "tls.key": key}});
-        cluster.apply(&secret.to_string()).unwrap();
-        cluster.apply(&ingress(n, HOST, "s")).unwrap();
-        let port = free_port();
-        let _nginx = Nginx::with_workers(1)
-            .server(&format!(
-                "listen 127.0.0.1:{port} ssl; ssl_certificate {at}/crt; ssl_certificate_key {at}/key; return 200;"
-            ))
-            .start()
-            .unwrap();
-        let acts = folder.path().join("acts");
-        // Healing is allowed: there is nothing to be healed.
-        let gateway = format!(
-            "- name: kong\n  kubernetes: {{namespace: {n}, bindings: {{kong_ingress: {{namespaces: [{n}]}}}}}}\n  endpoints: [{{name: nginx, address: \"127.0.0.1:{port}\", workers: 1}}]\n  policy: {{mode: heal, grace: 1s, remedies: [{{name: mend, command: {{argv: [touch, {}]}}}}]}}\n",
-            acts.display()
-        );
-        let mut replicas = [(); 2].map(|()| {
-            let controller = Controller::start_with(&sections(&cluster, n, ""), &gateway).unwrap();
-            controller.until_status(0);
-            controller
+        let mut scene = Scene::new(cluster);
+        scene.until_led();
+        let ledger = wait::until("the ledger", PATIENCE, || {
+            published(&scene.cluster, scene.namespace.name(), "kong").map_err(|e| format!("{e:#}"))
         });
-        one_leads(&replicas);
-        let before = wait::until("the ledger", PATIENCE, || published(&cluster, n, "kong"));
-        let transitions = || -> u64 {
-            cluster.get(n, "lease/certdrift").unwrap()["spec"]["leaseTransitions"]
-                .as_u64()
-                .unwrap_or_default()
-        };
-        let (begun, mark) = (transitions(), cluster.audit_mark().unwrap());
-        for round in 0..rounds {
-            let replica = &mut replicas[round % 2];
-            if round % 10 == 9 {
+        scene.until_both_serve(&ledger.text);
+        for replica in &scene.replicas {
+            replica.until_status(0);
+        }
+        let (mark, before) = (scene.cluster.audit_mark().unwrap(), scene.leader_changes());
+        let (began, mut chance, mut crashes) = (Instant::now(), Chance(seed), 0);
+        for round in 0..restarts {
+            let who = usize::try_from(chance.of(2)).unwrap();
+            let led = leads(&scene.replicas[who]);
+            let replica = &mut scene.replicas[who];
+            if chance.of(3) == 0 {
                 replica.kill();
+                crashes += 1;
+                // Once the Lease ends by itself; each time would take 15 s.
+                if led && round > 4 {
+                    scene.free_lease();
+                }
             } else {
                 replica.signal(Signal::TERM);
                 assert_eq!(replica.ended(), Some(0), "{}", replica.log());
             }
-            replica.run().unwrap();
-            wait::until("it to be ready, with the same ledger", PATIENCE, || {
-                let ready = replica.get("/readyz").map_err(|e| e.to_string())?;
-                let ledger = replica.get("/ledger/kong").map_err(|e| e.to_string())?;
-                if ready.status == 200 && ledger.body == before.text { Ok(()) } else { Err(replica.log()) }
-            });
-            // Now and then somebody has the time to lead.
-            if round % 3 == 0 {
-                one_leads(&replicas);
-            }
+            scene.replicas[who].run().unwrap();
+            scene.until_both_serve(&ledger.text);
+            scene.until_led();
         }
-        one_leads(&replicas);
-        let leaders = usize::try_from(transitions() - begun).unwrap();
-        assert!(leaders >= rounds / 5, "{leaders} changes of leaders in {rounds} restarts");
-        replicas.iter().for_each(|replica| drop(replica.until_status(0)));
-        assert!(!acts.exists(), "no remedy");
-        assert_eq!(published(&cluster, n, "kong").unwrap().text, before.text);
-        let asked = cluster.audit_since(mark).unwrap();
-        let ours = asked.iter().filter(|r| r.user_agent.starts_with("certdrift") && r.object.namespace == n);
-        let writes: Vec<_> = ours
-            .filter(|r| !["get", "list", "watch"].contains(&r.verb.as_str()) && r.object.resource != "leases")
-            .collect();
-        assert!(writes.is_empty(), "{writes:#?}");
-        eprintln!("{rounds} restarts, {leaders} changes of leaders");
+        // What the last one began is seen, too.
+        for replica in &scene.replicas {
+            replica.until_status(0);
+        }
+        let changes = scene.leader_changes() - before;
+        eprintln!(
+            "{restarts} restarts, {crashes} of them crashes, {changes} leader changes: {:?}",
+            began.elapsed()
+        );
+        assert!(changes >= restarts / 4 && crashes >= restarts / 5, "{changes} {crashes}");
+        assert_eq!(scene.gateway.acts().len(), 0, "{:?}", scene.gateway.acts());
+        let asked = scene.cluster.audit_since(mark).unwrap();
+        let ours = asked.iter().filter(|r| USERS.contains(&r.user()));
+        let mut written: BTreeMap<(String, String), usize> = BTreeMap::new();
+        for request in ours.filter(|r| !["get", "list", "watch"].contains(&r.verb.as_str())) {
+            let what = (request.object.resource.clone(), request.object.name.clone());
+            *written.entry(what).or_default() += 1;
+        }
+        assert_eq!(written.keys().collect::<Vec<_>>(), [&("leases".to_owned(), "certdrift".to_owned())]);
+        let after = published(&scene.cluster, scene.namespace.name(), "kong").unwrap();
+        assert_eq!((after.revision(), after.text), (ledger.revision(), ledger.text));
     });
 }

@@ -8,7 +8,7 @@ use certdrift_tests::controller::{Controller, PATIENCE};
 use certdrift_tests::wait;
 use cluster::gateway::Gateway;
 use cluster::proxy::{Fault, Proxy};
-use cluster::{ingress, inside, made, secret_of, sections_of};
+use cluster::{healing, ingress, inside, made, secret_of, sections_of};
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 
@@ -66,18 +66,7 @@ impl Replica {
     fn start(cluster: &Cluster, n: &str, user: &str, gateway: &Gateway) -> Self {
         let (folder, proxy) = (tempfile::tempdir().unwrap(), Proxy::start(cluster));
         let sections = sections_of(&proxy.kubeconfig(folder.path(), user), n, "");
-        let gateways = format!(
-            "- name: kong
-  kubernetes: {{namespace: {n}, bindings: {{kong_ingress: {{namespaces: [{n}]}}}}}}
-  endpoints: [{{name: a, address: \"{}\", workers: 1}}]
-  publish: {{grace: 1s}}
-  observe: {{per_second: 200}}
-  policy: {{mode: heal, grace: 1s, settle: 1s, prove_within: 3s, min_interval: 1s,
-    remedies: [{{name: mend, timeout: 2s, webhook: {{url: \"http://{}/mend\"}}}}]}}
-",
-            gateway.address, gateway.hook
-        );
-        let controller = Controller::start_with(&sections, &gateways).unwrap();
+        let controller = Controller::start_with(&sections, &healing(n, gateway)).unwrap();
         Self { controller, proxy, _folder: folder }
     }
 }

@@ -1,4 +1,5 @@
 //! The way to the API server: the pod's own ServiceAccount, or a kubeconfig.
+use super::token::Token;
 use crate::finding::{Finding, Kind, Severity};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -6,6 +7,7 @@ use hyper_util::rt::TokioExecutor;
 use kube::client::{Body, ClientBuilder, ConfigExt as _};
 use std::path::Path;
 use std::time::Duration;
+use tower::util::MapRequestLayer;
 use tower::{BoxError, ServiceBuilder};
 
 /// No way to an API server.
@@ -70,9 +72,11 @@ pub fn from(mut config: kube::Config) -> Result<kube::Client, kube::Error> {
     tcp.set_keepalive_interval(Some(Duration::from_secs(5)));
     tcp.set_keepalive_retries(Some(3));
     let tls = config.rustls_https_connector_with_connector(tcp)?;
+    let token = config.auth_info.token_file.take().map(|file| Token::of(file.into()));
     let stack = ServiceBuilder::new()
         .layer(config.base_uri_layer())
         .option_layer(config.auth_layer()?)
+        .option_layer(token.map(|token| MapRequestLayer::new(move |request| token.put(request))))
         .layer(config.extra_headers_layer()?)
         .map_err(BoxError::from)
         .service(Client::builder(TokioExecutor::new()).build::<_, Body>(tls));

@@ -11,6 +11,7 @@ pub mod ingress;
 pub mod object;
 pub mod pod;
 pub mod selector;
+mod token;
 pub mod watch;
 mod watched;
 pub mod watches;

@@ -40,6 +40,8 @@ pub struct Request {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 struct User {
+    /// Empty of somebody whom the API server does not know.
+    #[serde(default)]
     username: String,
 }
 

@@ -6,8 +6,10 @@ use certdrift_cluster::Cluster;
 use certdrift_contract::ledger::Content;
 use certdrift_contract::{Fingerprint, Ledger, Revision};
 use certdrift_harness::controller::Controller;
+use certdrift_harness::wait;
 use rcgen::{CertificateParams, KeyPair};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A certificate for a host, as PEM, its key, and its fingerprint.
 pub(crate) fn made(host: &str) -> (String, String, Fingerprint) {
@@ -72,12 +74,60 @@ pub(crate) fn sections_of(kubeconfig: &Path, namespace: &str, more: &str) -> Str
     )
 }
 
+/// Writes a kubeconfig by which the administrator speaks for this user, whom the audit log then names.
+pub(crate) fn kubeconfig_as(cluster: &Cluster, folder: &Path, user: &str) -> PathBuf {
+    let text = std::fs::read_to_string(cluster.kubeconfig()).unwrap();
+    let mut config: serde_json::Value = serde_json::from_str(&text).unwrap();
+    config["users"][0]["user"]["as"] = user.into();
+    config["users"][0]["user"]["as-groups"] = serde_json::json!(["system:masters"]);
+    let file = folder.join(format!("{user}.kubeconfig"));
+    std::fs::write(&file, config.to_string()).unwrap();
+    file
+}
+
+/// A gateway named `kong` for a controller's configuration, that heals by posting to `gateway`.
+pub(crate) fn healing(namespace: &str, gateway: &gateway::Gateway) -> String {
+    format!(
+        "- name: kong
+  kubernetes: {{namespace: {namespace}, bindings: {{kong_ingress: {{namespaces: [{namespace}]}}}}}}
+  endpoints: [{{name: a, address: \"{}\", workers: 1}}]
+  publish: {{grace: 1s}}
+  observe: {{per_second: 200}}
+  policy: {{mode: heal, grace: 1s, settle: 1s, prove_within: 3s, min_interval: 1s,
+    remedies: [{{name: mend, timeout: 2s, webhook: {{url: \"http://{}/mend\"}}}}]}}
+",
+        gateway.address, gateway.hook
+    )
+}
+
 /// Starts a controller with one gateway, `kong`, whose Ingresses and ConfigMaps are in this namespace.
 pub(crate) fn start(namespace: &str, sections: &str) -> Controller {
     let gateway = format!(
         "- name: kong\n  kubernetes: {{namespace: {namespace}, bindings: {{kong_ingress: {{namespaces: [{namespace}]}}}}}}\n  endpoints: [{{name: none, address: \"127.0.0.1:9\"}}]\n"
     );
     Controller::start_with(sections, &gateway).unwrap()
+}
+
+/// Gives `x.example` another certificate, in the Secret `s`.
+pub(crate) fn renewed(cluster: &Cluster, namespace: &str) -> Fingerprint {
+    let (object, leaf) = secret(namespace, "s", "x.example");
+    cluster.apply(&object).unwrap();
+    leaf
+}
+
+/// Waits until the ConfigMap expects exactly this of `x.example`.
+#[track_caller]
+pub(crate) fn until_published(
+    cluster: &Cluster,
+    namespace: &str,
+    leaf: Fingerprint,
+    within: Duration,
+    controller: &Controller,
+) {
+    wait::until("it to be published", within, || match published(cluster, namespace, "kong") {
+        Ok(ledger) if ledger.current("x.example") == [leaf] => Ok(()),
+        other => Err(format!("{other:#?}\n{}", controller.log())),
+    });
 }
 
 /// What a gateway's ConfigMap says.

@@ -14,9 +14,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -113,8 +113,8 @@ struct Shared {
     rules: Mutex<Vec<Rule>>,
     asked: Mutex<Vec<Asked>>,
     next: AtomicUsize,
-    /// Answers under way that were begun before are never gone on with.
-    muted: Mutex<Arc<AtomicBool>>,
+    /// Answers under way.
+    flows: Mutex<Vec<Weak<Flow>>>,
 }
 
 impl fmt::Debug for Shared {
@@ -148,7 +148,7 @@ impl Proxy {
                     rules: Mutex::default(),
                     asked: Mutex::default(),
                     next: AtomicUsize::new(0),
-                    muted: Mutex::default(),
+                    flows: Mutex::default(),
                 });
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
                 let proxy = Proxy { address: listener.local_addr().unwrap(), shared: Arc::clone(&shared) };
@@ -188,8 +188,22 @@ impl Proxy {
 
     /// What is being answered now is never gone on with, while the connection stays as it is.
     pub(crate) fn mute(&self) {
-        let before = std::mem::take(&mut *self.shared.muted.lock().unwrap());
-        before.store(true, Ordering::SeqCst);
+        self.each_answer(MUTED);
+    }
+
+    /// What is being answered now ends here: of a watch, in good order.
+    pub(crate) fn end_answers(&self) {
+        self.each_answer(ENDED);
+    }
+
+    fn each_answer(&self, mode: u8) {
+        let flows = std::mem::take(&mut *self.shared.flows.lock().unwrap());
+        for flow in flows.iter().filter_map(Weak::upgrade) {
+            flow.mode.store(mode, Ordering::SeqCst);
+            if let Some(waker) = flow.waker.lock().unwrap().take() {
+                waker.wake();
+            }
+        }
     }
 
     /// Everything that was asked so far.
@@ -253,7 +267,7 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Result<R
             return Ok(Response::new(Body::from(format!("{line}\n"))));
         }
         Some(Fault::Silence) => {
-            return Ok(Response::new(Body::new(Piped { from: None, muted: Arc::default() })));
+            return Ok(Response::new(Body::new(Piped { from: None, flow: Arc::default() })));
         }
         Some(Fault::HoldAnswer) | None => {}
     }
@@ -262,7 +276,7 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Result<R
 
 fn status(code: u16) -> serde_json::Value {
     serde_json::json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code,
-        "reason": if code == 410 { "Expired" } else { "TooManyRequests" }, "message": format!("the test says {code}")})
+        "reason": match code { 410 => "Expired", 429 => "TooManyRequests", _ => "InternalError" }, "message": format!("the test says {code}")})
 }
 
 fn refusal(code: u16) -> Response {
@@ -279,17 +293,30 @@ async fn forward(shared: &Shared, head: axum::http::request::Parts, body: Bytes)
     request.headers_mut().remove("host");
     match shared.upstream.send(request).await {
         Ok(answer) => {
-            let muted = Arc::clone(&shared.muted.lock().unwrap());
-            answer.map(|body| Body::new(Piped { from: Some(Box::pin(body)), muted }))
+            let flow = Arc::new(Flow::default());
+            let mut flows = shared.flows.lock().unwrap();
+            flows.retain(|flow| flow.strong_count() > 0);
+            flows.push(Arc::downgrade(&flow));
+            answer.map(|body| Body::new(Piped { from: Some(Box::pin(body)), flow }))
         }
         Err(_) => refusal(502),
     }
 }
 
-/// An answer on its way; once muted, or with nothing to come from, it goes on for ever and says nothing.
+/// Of an answer: it goes on, it says nothing any more, it has ended.
+#[derive(Debug, Default)]
+struct Flow {
+    mode: AtomicU8,
+    waker: Mutex<Option<Waker>>,
+}
+
+const MUTED: u8 = 1;
+const ENDED: u8 = 2;
+
+/// An answer on its way; with nothing to come from, it says nothing, for ever.
 struct Piped {
     from: Option<Pin<Box<Upstream>>>,
-    muted: Arc<AtomicBool>,
+    flow: Arc<Flow>,
 }
 
 impl HttpBody for Piped {
@@ -300,14 +327,15 @@ impl HttpBody for Piped {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, kube::Error>>> {
-        let muted = self.muted.load(Ordering::SeqCst);
-        match &mut self.from {
-            Some(from) if !muted => {
-                let polled = from.as_mut().poll_frame(context);
-                // What came while it was being muted is not said either.
-                if self.muted.load(Ordering::SeqCst) { Poll::Pending } else { polled }
-            }
-            _ => Poll::Pending,
+        *self.flow.waker.lock().unwrap() = Some(context.waker().clone());
+        let polled = match &mut self.from {
+            Some(from) => from.as_mut().poll_frame(context),
+            None => Poll::Pending,
+        };
+        match self.flow.mode.load(Ordering::SeqCst) {
+            MUTED => Poll::Pending,
+            ENDED => Poll::Ready(None),
+            _ => polled,
         }
     }
 }
