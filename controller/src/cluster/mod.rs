@@ -8,6 +8,7 @@ pub mod connect;
 pub mod event;
 pub mod gateway;
 pub mod ingress;
+pub mod kinds;
 pub mod object;
 pub mod pod;
 pub mod selector;

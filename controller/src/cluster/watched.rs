@@ -1,5 +1,6 @@
 //! A kind of object that is watched, in all namespaces or in some: its watches as one.
 use super::ObjectName;
+use super::kinds::Missing;
 use super::watch::drive::{Known, Watch};
 use super::watch::machine::{Pace, Problem};
 use super::watch::request::Resource;
@@ -61,6 +62,7 @@ pub(super) fn refs<'a, T: PartialEq>(guards: &'a [MutexGuard<'_, Known<T>>]) -> 
 /// Starts watches, and hears their bells.
 pub(super) struct Starter {
     pub(super) client: kube::Client,
+    pub(super) missing: Missing,
     pub(super) reach: Reach,
     pub(super) pace: Pace,
     pub(super) bell: watch::Sender<u64>,
@@ -90,7 +92,9 @@ impl Starter {
             self.started = self.started.wrapping_add(1);
             // Watches of one process must part ways, and those of several replicas too.
             let spread = self.started ^ u64::from(std::process::id()).wrapping_mul(0x9e37_79b9);
-            self.tasks.spawn(Arc::clone(&watch).run(self.client.clone(), read(), spread, self.pace));
+            let missing = self.missing.clone();
+            let running = Arc::clone(&watch);
+            self.tasks.spawn(running.run_beside(self.client.clone(), read(), spread, self.pace, missing));
             let (mut changes, bell) = (watch.changes(), self.bell.clone());
             self.tasks.spawn(async move {
                 while changes.changed().await.is_ok() {

@@ -4,6 +4,7 @@ use super::cert_manager::{Certificate, CertificateRequest, Signing};
 use super::event::{self, Event};
 use super::gateway::{Gateway, GatewayClass, ListenerSet, Namespace, ReferenceGrant, TlsRoute};
 use super::ingress::{Ingress, IngressClass};
+use super::kinds::Missing;
 use super::pod::{Pod, Service};
 use super::watch::machine::Pace;
 use super::watch::request::Resource;
@@ -118,8 +119,9 @@ impl Watches {
     pub fn begin(client: kube::Client, needs: &Needs, pace: Pace) -> Self {
         let (bell, changes) = watch::channel(0);
         let (pod_bell, pod_changes) = watch::channel(0);
-        let mut s =
-            Starter { client, reach: needs.reach.clone(), pace, bell, tasks: JoinSet::new(), started: 0 };
+        let (reach, missing) = (needs.reach.clone(), Missing::default());
+        let mut s = Starter { client, missing, reach, pace, bell, tasks: JoinSet::new(), started: 0 };
+        s.tasks.spawn(s.missing.clone().look(s.client.clone()));
         let keyless = needs.reach == Reach::Keyless;
         let tls = Resource::new("", "v1", "secrets").select("type=kubernetes.io/tls");
         let once = |wanted: bool, resource: Resource| if wanted { vec![resource] } else { Vec::new() };

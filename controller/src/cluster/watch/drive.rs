@@ -4,6 +4,7 @@ use super::request::Resource;
 use super::store::Store;
 use super::wire::{self, Item, Line, Reader};
 use crate::clock;
+use crate::cluster::kinds::Missing;
 use http_body_util::BodyExt as _;
 use kube::client::Body;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -66,17 +67,33 @@ impl<T: PartialEq + Send + 'static> Watch<T> {
 
     /// Watches for ever; to be spawned.
     pub async fn run(self: Arc<Self>, client: kube::Client, read: Reader<T>, spread: u64, pace: Pace) {
+        self.run_beside(client, read, spread, pace, Missing::default()).await;
+    }
+
+    /// As [`Watch::run`], beside others of whose kinds some may be missing.
+    pub async fn run_beside(
+        self: Arc<Self>,
+        client: kube::Client,
+        read: Reader<T>,
+        spread: u64,
+        pace: Pace,
+        missing: Missing,
+    ) {
         let mut machine = Machine::new(spread, pace);
+        let mut is_missing = false;
         loop {
             let (ask, wait) = machine.ask();
-            if let Some(wait) = wait {
-                clock::sleep(wait).await;
+            match wait {
+                Some(longest) if is_missing => missing.wait(longest).await,
+                Some(wait) => clock::sleep(wait).await,
+                None => {}
             }
             if machine.begins() {
                 self.known().store.begin();
             }
             let mut hands = Hands { watch: &self, machine: &mut machine, read: &read, pace };
             let heard = hands.ask(&client, &ask).await;
+            is_missing = heard == Heard::Failed(Failure::Absent);
             hands.hear(heard);
         }
     }

@@ -22,7 +22,8 @@ pub struct Pace {
     pub longest_wait: Duration,
     /// How long to wait before the next look for what is forbidden.
     pub forbidden_wait: Duration,
-    /// How long to wait before the next look for a kind that the server does not know (a CRD that is not installed).
+    /// How long to wait before the next look for a kind that the server does not know (a CRD that is not installed), if
+    /// nothing is heard of another list of kinds.
     pub absent_wait: Duration,
 }
 
