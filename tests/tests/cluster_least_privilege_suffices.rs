@@ -170,7 +170,7 @@ fn a_rule_that_is_taken_away_is_named() {
             .map(|(number, row)| {
                 let same = |other: &&Row| (&other.group, &other.kinds) == (&row.group, &row.kinds);
                 let rest: Vec<Row> = all.iter().filter(|other| !same(other)).cloned().collect();
-                let account = Account::new(&cluster, n, &format!("no-{}-{number}", row.kinds[0]), &rest);
+                let account = Account::new(&cluster, n, &format!("no-{number}-{}", row.kinds[0]), &rest);
                 let controller = account.start();
                 (row, account, controller)
             })
