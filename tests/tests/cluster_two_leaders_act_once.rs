@@ -25,6 +25,8 @@ enum Force {
     RobbedBeforeItHearsOfItsIntent,
     /// The first is stopped when it has acted.
     StoppedAfterItsAct,
+    /// The first ends in good order when it has acted, and the gateway takes its time.
+    LeavesAfterItsAct,
     /// What the first asks for the Lease is kept back, until the other leads.
     RenewalsHeld,
     /// The Lease is edited by hand, for the one and for the other.
@@ -163,6 +165,13 @@ impl Scene {
                 self.until_acted();
                 self.stop_first(|| ());
             }
+            Force::LeavesAfterItsAct => {
+                self.gateway.takes(Duration::from_secs(5));
+                self.renew();
+                self.until_acted();
+                self.first.controller.signal(Signal::TERM);
+                until_leads(&self.other);
+            }
             Force::RenewalsHeld => {
                 let held = proxy.fault(Fault::HoldRequest, |asked| asked.is_lease());
                 held.until_met(PATIENCE);
@@ -222,8 +231,9 @@ fn play(cluster: &Cluster, number: usize, how: Force, after: Duration) -> (Strin
     let mark = cluster.audit_mark().unwrap();
     scene.force(how, after);
     scene.until_acted();
-    for replica in [&scene.first, &scene.other] {
-        replica.controller.until_status(0);
+    scene.other.controller.until_status(0);
+    if how != Force::LeavesAfterItsAct {
+        scene.first.controller.until_status(0);
     }
     let (acts, intents) = (scene.gateway.acts(), scene.intents(mark));
     let logs = || format!("{}\n----\n{}", scene.first.controller.log(), scene.other.controller.log());
@@ -249,6 +259,7 @@ fn of_one_drift_there_is_one_act_and_before_it_one_intent_on_the_lease() {
             (StoppedBeforeItHearsOfItsIntent, ms(0)),
             (RobbedBeforeItHearsOfItsIntent, ms(0)),
             (StoppedAfterItsAct, ms(0)),
+            (LeavesAfterItsAct, ms(0)),
             (RenewalsHeld, ms(0)),
             (HandedToAndFro, ms(300)),
             (HandedToAndFro, ms(1_100)),
@@ -282,7 +293,9 @@ fn of_one_drift_there_is_one_act_and_before_it_one_intent_on_the_lease() {
                     assert_eq!((who.as_str(), refused), ("other", 1), "{how:?}: the Lease is the fence");
                 }
                 StoppedBeforeItHearsOfItsIntent | RenewalsHeld => assert_eq!(who, "other", "{how:?}"),
-                RobbedBeforeItHearsOfItsIntent | StoppedAfterItsAct => assert_eq!(who, "first", "{how:?}"),
+                RobbedBeforeItHearsOfItsIntent | StoppedAfterItsAct | LeavesAfterItsAct => {
+                    assert_eq!(who, "first", "{how:?}")
+                }
                 HandedToAndFro | StoppedSomewhen => {}
             }
         }

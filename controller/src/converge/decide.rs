@@ -84,7 +84,9 @@ pub(super) fn not_started(state: &mut State, why: &str, out: &mut Vec<Action>) {
     let Some(InFlight { intent, started }) = state.in_flight.take() else { return };
     let age = state.clock.age();
     state.round = age;
-    state.starts.pop_if(|last| *last == started);
+    if let Some(at) = state.starts.iter().rposition(|start| *start == started) {
+        state.starts.remove(at);
+    }
     for drift in state.endpoints.values_mut().flat_map(|e| e.drifts.values_mut()) {
         drift.seen = Seen::default();
         drift.next_probe = age;

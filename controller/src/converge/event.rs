@@ -80,6 +80,12 @@ pub enum Event {
         /// What refused it.
         why: String,
     },
+    /// Remedies were started at these times (by the wall clock) by others, or by us in another life: they count for interval
+    /// and budget.
+    ActedBefore {
+        /// In any order; what is known already counts once.
+        at: Vec<Millis>,
+    },
     /// A human knows of a drift: it stays visible, is not alerted and not healed.
     Acknowledged(Acknowledgement),
     /// The acknowledgement for this host is withdrawn.

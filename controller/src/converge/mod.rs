@@ -92,6 +92,10 @@ pub use window::{Day, Offset, TimeOfDay, Window};
 
 use decide::End;
 
+/// Two starts of remedies that are told by clocks are the same one when they are no further apart, in milliseconds: one
+/// remedy is not started so soon after another.
+const SAME_START: u64 = 500;
+
 /// The next state, and what to do, in order.
 #[must_use]
 pub fn step(mut state: State, event: &Event, now: Millis) -> (State, Vec<Action>) {
@@ -180,6 +184,18 @@ fn take(state: &mut State, event: &Event, out: &mut Vec<Action>) {
             if state.in_flight.as_ref().is_some_and(|f| f.intent.id == *id) {
                 decide::not_started(state, why, out);
             }
+        }
+        Event::ActedBefore { at } => {
+            let wall = state.clock.wall();
+            for start in at.iter().filter_map(|at| state.clock.age_of((*at).min(wall))) {
+                // The same one, told by another clock.
+                if !state.starts.iter().any(|known| known.0.abs_diff(start.0) < SAME_START) {
+                    state.starts.push(start);
+                }
+            }
+            state.starts.sort();
+            wait::forget_old_starts(state);
+            out.push(Action::Persist);
         }
         Event::Acknowledged(ack) => acknowledged(state, ack, out),
         Event::AcknowledgementWithdrawn { host } => decide::end_acknowledgement(state, host, out),

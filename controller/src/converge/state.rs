@@ -187,6 +187,14 @@ impl State {
         })
     }
 
+    /// When the remedies of the last hour were started, by the wall clock, oldest first.
+    #[must_use]
+    pub fn started_at(&self) -> Vec<Millis> {
+        let (age, wall) = (self.clock.age(), self.clock.wall());
+        let at = |start: &Age| Millis(wall.0.saturating_sub_unsigned(age.since(*start)));
+        self.starts.iter().map(at).collect()
+    }
+
     /// Whether somebody lets the drifts of this host be, now.
     #[must_use]
     pub fn is_acknowledged(&self, host: &str) -> bool {

@@ -6,6 +6,7 @@ use super::election::{Act, Election, Heard, Lease, Now, Terms, Write};
 use super::findings as kinds;
 use crate::clock;
 use crate::cluster::call::{Call, Refusal, refused_verb};
+use crate::converge::Millis;
 use crate::finding::Finding;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -18,6 +19,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 const PATIENCE: Duration = Duration::from_secs(5);
 /// What the annotation of a gateway's intent begins with.
 const INTENT: &str = "intent.certdrift.dev/";
+/// What the annotation begins with that says when a gateway's remedies of the last hour were started: whoever leads next
+/// keeps to the same interval and budget.
+const ACTS: &str = "acts.certdrift.dev/";
+/// So many of them are written down, the newest.
+const MOST_ACTS: usize = 60;
 
 /// Where the Lease is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +62,7 @@ pub enum NotFenced {
 struct Wish {
     gateway: String,
     intent: Option<String>,
+    acts: Option<Vec<Millis>>,
     done: oneshot::Sender<Result<(), NotFenced>>,
 }
 
@@ -64,6 +71,8 @@ struct Shared {
     election: Mutex<Election>,
     /// What others left on the Lease: gateway and intent.
     intents: Mutex<BTreeMap<String, String>>,
+    /// When remedies were started, by gateway.
+    acts: Mutex<BTreeMap<String, Vec<Millis>>>,
     wrong: Mutex<Option<Finding>>,
     began: Instant,
 }
@@ -117,13 +126,25 @@ impl Leadership {
         lock(&self.shared.intents).clone()
     }
 
+    /// When a gateway's remedies of the last hour were started, as the Lease has it.
+    #[must_use]
+    pub fn acts(&self, gateway: &str) -> Vec<Millis> {
+        lock(&self.shared.acts).get(gateway).cloned().unwrap_or_default()
+    }
+
     /// Writes down what is about to be done for a gateway, or (`None`) that it is over. Only after `Ok` may it be done.
+    /// With `acts`, these are from now on its remedies of the last hour, oldest first.
     ///
     /// # Errors
     /// It is not written, or nobody knows.
-    pub async fn intend(&self, gateway: &str, intent: Option<String>) -> Result<(), NotFenced> {
+    pub async fn intend(
+        &self,
+        gateway: &str,
+        intent: Option<String>,
+        acts: Option<Vec<Millis>>,
+    ) -> Result<(), NotFenced> {
         let (done, answer) = oneshot::channel();
-        let wish = Wish { gateway: gateway.to_owned(), intent, done };
+        let wish = Wish { gateway: gateway.to_owned(), intent, acts, done };
         self.wishes.send(wish).await.map_err(|_| NotFenced::NotLeading)?;
         answer.await.unwrap_or(Err(NotFenced::Unknown))
     }
@@ -167,6 +188,7 @@ pub fn candidate(client: kube::Client, place: Place, us: &str, terms: Terms) -> 
     let shared = Arc::new(Shared {
         election: Mutex::new(Election::new(us, terms)),
         intents: Mutex::default(),
+        acts: Mutex::default(),
         wrong: Mutex::default(),
         began: clock::instant(),
     });
@@ -174,6 +196,11 @@ pub fn candidate(client: kube::Client, place: Place, us: &str, terms: Terms) -> 
     let (tell, leads) = watch::channel(false);
     let leadership = Leadership { shared: Arc::clone(&shared), wishes: wish, leads };
     (leadership, Candidate { client, place, shared, wishes, leads: tell })
+}
+
+/// Milliseconds since 1970, with commas between; what is none is passed over.
+fn times(text: &str) -> Vec<Millis> {
+    text.split(',').filter_map(|at| at.parse().ok().map(Millis)).collect()
 }
 
 impl Candidate {
@@ -245,10 +272,13 @@ impl Candidate {
     }
 
     fn read(&self, object: Object) -> Lease {
-        let intents = object.metadata.annotations.unwrap_or_default().into_iter();
-        *lock(&self.shared.intents) = intents
-            .filter_map(|(key, intent)| Some((key.strip_prefix(INTENT)?.to_owned(), intent)))
-            .collect();
+        let annotations = object.metadata.annotations.unwrap_or_default();
+        let of = |prefix: &'static str| {
+            let all = annotations.iter();
+            all.filter_map(move |(key, value)| Some((key.strip_prefix(prefix)?.to_owned(), value)))
+        };
+        *lock(&self.shared.intents) = of(INTENT).map(|(gateway, intent)| (gateway, intent.clone())).collect();
+        *lock(&self.shared.acts) = of(ACTS).map(|(gateway, acts)| (gateway, times(acts))).collect();
         Lease {
             holder: object.spec.holder_identity.unwrap_or_default(),
             lasts: Duration::from_secs(object.spec.lease_duration_seconds.unwrap_or(0)),
@@ -288,9 +318,16 @@ impl Candidate {
             let _ = wish.done.send(Err(NotFenced::NotLeading));
             return;
         };
-        let key = format!("{INTENT}{}", wish.gateway);
-        let intent: Value = wish.intent.map_or(Value::Null, Value::String);
-        let patch = json!({"metadata": {"resourceVersion": version, "annotations": {key: intent}}});
+        let mut annotations = serde_json::Map::new();
+        let intent = wish.intent.map_or(Value::Null, Value::String);
+        annotations.insert(format!("{INTENT}{}", wish.gateway), intent);
+        if let Some(acts) = wish.acts {
+            let newest = acts.iter().rev().take(MOST_ACTS).rev().map(|at| at.0.to_string());
+            let text = newest.collect::<Vec<_>>().join(",");
+            let acts = if text.is_empty() { Value::Null } else { Value::String(text) };
+            annotations.insert(format!("{ACTS}{}", wish.gateway), acts);
+        }
+        let patch = json!({"metadata": {"resourceVersion": version, "annotations": annotations}});
         let answer = Call::merge(self.place.path(), &patch).send::<Object>(&self.client, PATIENCE).await;
         let outcome = match answer {
             Ok(object) => {

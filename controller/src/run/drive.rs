@@ -61,8 +61,8 @@ pub(super) async fn drive(gateway: Locked, effects: Vec<Effect>, mut stop: watch
                 }
                 News::Newer => lock(&gateway).publish(clock::now()),
                 News::Pods => lock(&gateway).pods(clock::now()),
-                News::Leads { leads, interrupted } => {
-                    lock(&gateway).lead(leads, interrupted, clock::now())
+                News::Leads { leads, interrupted, acts } => {
+                    lock(&gateway).lead(leads, interrupted, &acts, clock::now())
                 }
             },
             // Before what is heard: a thousand endpoints that never stop telling must not keep time from passing.
@@ -250,10 +250,11 @@ impl Hands {
                     let (id, client) = (intent.id, self.client.clone());
                     let fence = lock(gateway).cluster().and_then(|cluster| cluster.leadership.clone());
                     let pod = lock(gateway).pod_of(&intent.endpoint);
+                    let acts = lock(gateway).acts();
                     let handle = self.under_way.spawn(async move {
                         Done::Remedy(
                             intent.id,
-                            fenced(fence, &remedy.act, &intent, &client, pod.as_ref()).await,
+                            fenced(fence, acts, &remedy.act, &intent, &client, pod.as_ref()).await,
                         )
                     });
                     self.running.insert(id, handle);
@@ -263,7 +264,7 @@ impl Hands {
                     let gateway = self.name.clone();
                     self.tasks.spawn(async move {
                         if let Some(leadership) = fence {
-                            let _ = leadership.intend(&gateway, None).await;
+                            let _ = leadership.intend(&gateway, None, None).await;
                         }
                     });
                 }
@@ -314,10 +315,11 @@ impl Hands {
     }
 }
 
-/// Does a remedy. Where replicas elect a leader, only after its intent stands on the Lease, which proves that this one
-/// leads still.
+/// Does a remedy, the last of the gateway's `acts`. Where replicas elect a leader, only after its intent stands on the
+/// Lease, which proves that this one leads still.
 async fn fenced(
     fence: Option<Leadership>,
+    acts: Vec<Millis>,
     act: &Act,
     intent: &Intent,
     client: &Client,
@@ -326,13 +328,15 @@ async fn fenced(
     let Some(leadership) = fence else { return remedy::perform(act, intent, client, pod).await };
     let Intent { gateway, endpoint, host, remedy, .. } = intent;
     let text = format!("{}: {remedy} for {host} on {endpoint}", intent.key());
-    leadership.intend(gateway, Some(text)).await.map_err(|why| why.to_string())?;
+    leadership.intend(gateway, Some(text), Some(acts.clone())).await.map_err(|why| why.to_string())?;
     // Whatever this process has waited for since: between this look and the act is nothing that waits.
     if !leadership.leads() {
         return Err(NotFenced::NotLeading.to_string());
     }
     let outcome = remedy::perform(act, intent, client, pod).await;
+    // What was not started is no act.
+    let before = acts.split_last().filter(|_| outcome.is_err()).map(|(_, before)| before.to_vec());
     // One that stays there is taken off by the next.
-    let _ = leadership.intend(gateway, None).await;
+    let _ = leadership.intend(gateway, None, before).await;
     outcome
 }

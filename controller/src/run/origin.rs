@@ -6,6 +6,7 @@ use super::sources::Watched;
 use super::{Locked, lock};
 use crate::cluster::watch::machine::Pace;
 use crate::config;
+use crate::converge::Millis;
 use crate::lead::lease::Leadership;
 use crate::publish::coalesce::Coalesce;
 use crate::publish::config_map::{ConfigMaps, Task};
@@ -60,6 +61,8 @@ pub(super) enum News {
         leads: bool,
         /// Who led before left a remedy of this gateway under way.
         interrupted: bool,
+        /// When remedies of this gateway were started within the last hour, whoever led.
+        acts: Vec<Millis>,
     },
 }
 
@@ -131,7 +134,8 @@ impl InCluster {
                 Ok(()) = self.leads.changed() => {
                     let leads = *self.leads.borrow_and_update();
                     let intents = self.leadership.as_ref().map(Leadership::intents).unwrap_or_default();
-                    return News::Leads { leads, interrupted: intents.contains_key(&self.name) };
+                    let acts = self.leadership.as_ref().map(|l| l.acts(&self.name)).unwrap_or_default();
+                    return News::Leads { leads, interrupted: intents.contains_key(&self.name), acts };
                 }
                 Some(Ok((ledger, task))) = self.opening.join_next() => {
                     self.keeping.spawn(task.run(self.spread));

@@ -1,5 +1,6 @@
 //! The Lease: one leader, who gives it up at its end, and whose intents are written only while it is theirs.
 use crate::api::{Api, Fault};
+use certdrift::converge::Millis;
 use certdrift::lead::election::Terms;
 use certdrift::lead::lease::{Leadership, NotFenced, Place, candidate};
 use serde_json::json;
@@ -69,7 +70,7 @@ async fn an_intent_is_written_only_onto_the_lease_that_is_ours() {
     let (a, end) = stands(&api, "a");
     api.until("a leads", || a.leads()).await;
     // A renewal that is under way leaves no doubt of the version once it was heard of.
-    a.intend("kong", Some("evict kong-1".into())).await.unwrap();
+    a.intend("kong", Some("evict kong-1".into()), None).await.unwrap();
     assert_eq!(
         api.get(LEASE).unwrap()["metadata"]["annotations"]["intent.certdrift.dev/kong"],
         "evict kong-1"
@@ -78,16 +79,23 @@ async fn an_intent_is_written_only_onto_the_lease_that_is_ours() {
     api.until("a renewal", || api.writes().len() > writes).await;
     assert_eq!(a.intents()["kong"], "evict kong-1", "a renewal leaves intents alone");
     let (b, _end) = stands(&api, "b");
-    assert_eq!(b.intend("kong", Some("evict kong-1".into())).await, Err(NotFenced::NotLeading));
+    assert_eq!(b.intend("kong", Some("evict kong-1".into()), None).await, Err(NotFenced::NotLeading));
     // Two leaders, forced: somebody writes the Lease while a still believes in it.
     api.hand(LEASE, |lease| lease["spec"]["holderIdentity"] = json!("b"));
-    assert_ne!(a.intend("kong", Some("evict kong-2".into())).await, Ok(()));
+    assert_ne!(a.intend("kong", Some("evict kong-2".into()), None).await, Ok(()));
     assert_eq!(
         api.get(LEASE).unwrap()["metadata"]["annotations"]["intent.certdrift.dev/kong"],
         "evict kong-1"
     );
     api.until("b leads and knows what a had in hand", || b.leads() && b.intents().contains_key("kong")).await;
-    b.intend("kong", None).await.unwrap();
+    b.intend("kong", None, None).await.unwrap();
     assert!(b.intents().is_empty());
+    // When remedies were started goes from hand to hand; what is over leaves it alone.
+    let acts: Vec<Millis> = (1..=70).map(Millis).collect();
+    b.intend("kong", Some("evict kong-3".into()), Some(acts.clone())).await.unwrap();
+    b.intend("kong", None, None).await.unwrap();
+    assert_eq!((b.acts("kong"), b.acts("other")), (acts[10..].to_vec(), Vec::new()), "the newest");
+    b.intend("kong", None, Some(Vec::new())).await.unwrap();
+    assert_eq!(b.acts("kong"), []);
     drop(end);
 }

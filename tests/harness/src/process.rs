@@ -3,6 +3,7 @@ use std::io::Read as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A running child; ended (TERM, then KILL) when dropped. What it prints goes to a file in its folder.
 #[derive(Debug)]
@@ -69,14 +70,23 @@ impl Drop for Process {
     }
 }
 
-/// A loopback port that was free a moment ago.
+/// A loopback port that is free, and that the system gives to nobody: below those that it chooses for connections and for
+/// listeners that name none, of which it would give one away before whoever it is for has taken it.
 ///
 /// # Panics
 /// When the machine has none left.
 #[must_use]
 pub fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0))
-        .and_then(|l| l.local_addr())
-        .map(|a| a.port())
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    const FIRST: u32 = 11_000;
+    const MANY: u32 = 19_000;
+    // Processes begin far from each other, and none gives one twice.
+    let begin = std::process::id().wrapping_mul(7_919);
+    (0..MANY)
+        .filter_map(|_| {
+            let next = begin.wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed)) % MANY;
+            u16::try_from(FIRST + next).ok()
+        })
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
         .expect("a free loopback port")
 }

@@ -36,6 +36,7 @@ struct Shared {
     loaded: Mutex<Arc<CertifiedKey>>,
     stored: Mutex<Arc<CertifiedKey>>,
     acts: Mutex<Vec<Act>>,
+    takes: Mutex<Duration>,
 }
 
 impl ResolvesServerCert for Shared {
@@ -70,6 +71,7 @@ impl Gateway {
             loaded: Mutex::new(Arc::clone(&first)),
             stored: Mutex::new(first),
             acts: Mutex::default(),
+            takes: Mutex::default(),
         });
         let config = rustls::ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -102,6 +104,11 @@ impl Gateway {
         self.shared.load();
     }
 
+    /// From now on it takes so long to load what it is told to, and answers before.
+    pub(crate) fn takes(&self, time: Duration) {
+        *self.shared.takes.lock().unwrap() = time;
+    }
+
     /// What was posted so far.
     pub(crate) fn acts(&self) -> Vec<Act> {
         self.shared.acts.lock().unwrap().clone()
@@ -128,9 +135,15 @@ impl Shared {
                 if body.len() >= length {
                     let at = certdrift::clock::now().micro_time();
                     let intent = header("idempotency-key:").unwrap_or_default();
-                    self.load();
                     self.acts.lock().unwrap().push(Act { intent, at });
+                    let takes = *self.takes.lock().unwrap();
+                    if takes.is_zero() {
+                        self.load();
+                    }
                     let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+                    // It works for so long.
+                    std::thread::park_timeout(takes);
+                    self.load();
                     return;
                 }
             }

@@ -93,7 +93,7 @@ pub(crate) fn healing(namespace: &str, gateway: &gateway::Gateway) -> String {
   endpoints: [{{name: a, address: \"{}\", workers: 1}}]
   publish: {{grace: 1s}}
   observe: {{per_second: 200}}
-  policy: {{mode: heal, grace: 1s, settle: 1s, prove_within: 3s, min_interval: 1s,
+  policy: {{mode: heal, grace: 1s, settle: 1s, prove_within: 7s, min_interval: 1s,
     remedies: [{{name: mend, timeout: 2s, webhook: {{url: \"http://{}/mend\"}}}}]}}
 ",
         gateway.address, gateway.hook

@@ -214,12 +214,20 @@ impl Checker {
                 }
             }
             Event::RemedyNotStarted { id, .. } => {
-                if self.in_flight.is_some_and(|(running, ..)| running == *id) {
+                if let Some((_, start, _)) = self.in_flight.take_if(|(running, ..)| running == id) {
                     // As if it had never been; but the wire is looked at anew.
-                    self.in_flight = None;
-                    self.starts.pop();
+                    let at = self.starts.iter().rposition(|known| *known == start);
+                    self.starts.remove(at.expect("its start"));
                     self.unproven = None;
                     self.ends();
+                }
+            }
+            Event::ActedBefore { at } => {
+                for ago in at.iter().map(|at| u64::try_from(self.wall - at.0).unwrap_or(0)) {
+                    let start = self.age.saturating_sub(ago);
+                    if !self.starts.iter().any(|known| known.abs_diff(start) < 500) {
+                        self.starts.push(start);
+                    }
                 }
             }
             Event::Acknowledged(ack) => {

@@ -28,6 +28,7 @@ pub(super) enum Move {
         known: bool,
     },
     Refuse,
+    ActedBefore(i64),
     Publish {
         changed: u8,
         invalid: u8,
@@ -132,9 +133,11 @@ fn moves() -> impl Strategy<Value = Move> {
         12 => pass.prop_map(Move::Pass),
         1 => jump.prop_map(Move::Pass),
         12 => sights(),
-        6 => (0u8..3, 0u8..2, lasts).prop_map(|(endpoint, host, lasts)| Move::Ripe { endpoint, host, lasts }),
+        8 => (0u8..3, 0u8..2, lasts).prop_map(|(endpoint, host, lasts)| Move::Ripe { endpoint, host, lasts }),
         5 => (any::<bool>(), prop::bool::weighted(0.9)).prop_map(|(ok, known)| Move::End { ok, known }),
         1 => Just(Move::Refuse),
+        // Mostly too long ago to count.
+        1 => (-1_000i64..30_000_000).prop_map(Move::ActedBefore),
         1 => (0u8..4, 0u8..8).prop_map(|(changed, invalid)| Move::Publish { changed, invalid }),
         3 => (0u8..3, prop::option::of(1u32..3)).prop_map(|(endpoint, workers)| Move::Up { endpoint, edge: endpoint == 2, workers }),
         1 => (0u8..3, any::<bool>()).prop_map(|(endpoint, starting)| Move::Away { endpoint, starting }),
@@ -204,6 +207,7 @@ pub(super) fn events(step: &Move, context: Context) -> Vec<(i64, Event)> {
             let id = if *known { in_flight.unwrap_or(1) } else { 0 };
             at_once(Event::RemedyEnded { id, ok: *ok, said: String::new() })
         }
+        Move::ActedBefore(ago) => at_once(Event::ActedBefore { at: vec![Millis(now.0 - ago)] }),
         Move::Refuse => at_once(Event::RemedyNotStarted { id: in_flight.unwrap_or(1), why: String::new() }),
         Move::Publish { changed, invalid } => at_once(Event::Published {
             revision: revision + 1,

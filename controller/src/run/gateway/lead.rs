@@ -1,7 +1,7 @@
 //! What leading changes: who leads writes and heals, the others follow and look on.
 use super::publish::FOLLOWS;
 use super::{Effect, Gateway};
-use crate::converge::{Event, Millis, Mode};
+use crate::converge::{Event, Millis, Mode, State};
 use crate::publish::target::Target;
 use std::time::Duration;
 
@@ -15,12 +15,22 @@ impl Gateway {
     }
 
     /// This replica leads from now on, or no longer. `interrupted`: who led before left a remedy of this gateway under way.
-    pub fn lead(&mut self, leads: bool, interrupted: bool, now: Millis) -> Vec<Effect> {
+    /// `acts`: when remedies were started within the last hour, by whoever led.
+    pub fn lead(&mut self, leads: bool, interrupted: bool, acts: &[Millis], now: Millis) -> Vec<Effect> {
         if self.leads == leads {
             return Vec::new();
         }
         self.leads = leads;
         self.waits = None;
+        let mut effects = Vec::new();
+        let policy = &self.config.policy;
+        let proof = i64::try_from(policy.prove_within.as_millis()).unwrap_or(i64::MAX);
+        if leads && !acts.is_empty() {
+            // Its remedy has ended; the wire may not show that yet.
+            let newest = acts.iter().max().map(|at| Millis((*at).min(now).0.saturating_add(proof)));
+            self.waits = newest.filter(|until| *until > now);
+            effects.extend(self.event(Event::ActedBefore { at: acts.to_vec() }, now));
+        }
         if leads && interrupted {
             tracing::warn!(
                 gateway = self.config.name,
@@ -29,14 +39,19 @@ impl Gateway {
             // It may be at work still for as long as any may take, and is seen on the wire after that.
             let policy = &self.config.policy;
             let works = policy.remedies.iter().map(|remedy| remedy.timeout.as_millis()).max().unwrap_or(0);
-            let waits = i64::try_from(works.saturating_add(policy.prove_within.as_millis()));
-            self.waits = Some(Millis(now.0.saturating_add(waits.unwrap_or(i64::MAX))));
+            let works = i64::try_from(works).unwrap_or(i64::MAX);
+            self.waits = Some(Millis(now.0.saturating_add(works).saturating_add(proof)));
         }
-        let mut effects = self.act_as_told(now);
+        effects.extend(self.act_as_told(now));
         if leads {
             effects.extend(self.publish(now));
         }
         effects
+    }
+
+    /// When the remedies of the last hour were started, oldest first.
+    pub fn acts(&self) -> Vec<Millis> {
+        self.machine().map(State::started_at).unwrap_or_default()
     }
 
     /// What another left under way has had its time.

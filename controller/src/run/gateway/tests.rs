@@ -232,28 +232,52 @@ impl Run {
 #[test]
 fn who_does_not_lead_heals_nothing_and_who_takes_over_lets_a_remedy_under_way_have_its_time() {
     let mut run = Run::new();
-    run.gateway.lead(false, false, run.now);
+    run.gateway.lead(false, false, &[], run.now);
     assert_eq!(run.drifts_for(10), 0);
-    run.gateway.lead(true, true, run.now);
+    run.gateway.lead(true, true, &[], run.now);
     // It may take half a minute, and prove_within is a minute.
     assert_eq!(run.drifts_for(85), 0);
     assert_eq!(run.drifts_for(10), 1);
-    run.gateway.lead(false, false, run.now);
-    run.gateway.lead(true, false, run.now);
+    run.gateway.lead(false, false, &[], run.now);
+    run.gateway.lead(true, false, &[], run.now);
     assert_eq!(run.gateway.waits, None);
 }
 
 #[test]
 fn who_takes_over_looks_at_the_wire_before_it_heals_what_another_may_have_healed() {
     let mut run = Run::new();
-    run.gateway.lead(false, false, run.now);
+    run.gateway.lead(false, false, &[], run.now);
     assert_eq!(run.drifts_for(10), 0);
-    let effects = run.gateway.lead(true, false, run.now);
+    let effects = run.gateway.lead(true, false, &[], run.now);
     assert!(!effects.iter().any(|e| matches!(e, Effect::Start(_))), "{effects:?}");
     assert!(effects.iter().any(|e| matches!(e, Effect::Look(..))), "{effects:?}");
     run.see(1, Sight::Expected);
     assert_eq!(run.gateway.machine().unwrap().drifts().count(), 0);
     assert_eq!(run.drifts_for(3), 1, "it drifts anew");
+}
+
+#[test]
+fn who_takes_over_keeps_to_the_interval_and_the_budget_of_whoever_led_before() {
+    let mut run = Run::new();
+    let minutes_ago = |run: &Run, minutes: i64| Millis(run.now.0 - minutes * 60_000);
+    run.gateway.lead(false, false, &[], run.now);
+    // Proven within a minute, six an hour.
+    let acts = [minutes_ago(&run, 40), run.now];
+    run.gateway.lead(true, false, &acts, run.now);
+    assert_eq!(run.drifts_for(58), 0);
+    assert_eq!(run.drifts_for(10), 1);
+    assert_eq!(run.gateway.acts().len(), 3, "what it hands on: {:?}", run.gateway.acts());
+    assert_eq!(run.gateway.acts()[..2], acts);
+    let mut run = Run::new();
+    run.gateway.lead(false, false, &[], run.now);
+    let acts: Vec<Millis> = (2..8).map(|minutes| minutes_ago(&run, minutes)).collect();
+    run.gateway.lead(true, false, &acts, run.now);
+    assert_eq!(run.drifts_for(120), 0);
+    // The Lease says of its own what it knows already.
+    let known = run.gateway.acts();
+    run.gateway.lead(false, false, &[], run.now);
+    run.gateway.lead(true, false, &known, run.now);
+    assert_eq!(run.gateway.acts(), known);
 }
 
 #[test]
