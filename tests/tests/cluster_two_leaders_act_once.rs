@@ -294,7 +294,7 @@ fn of_one_drift_there_is_one_act_and_before_it_one_intent_on_the_lease() {
                 }
                 StoppedBeforeItHearsOfItsIntent | RenewalsHeld => assert_eq!(who, "other", "{how:?}"),
                 RobbedBeforeItHearsOfItsIntent | StoppedAfterItsAct | LeavesAfterItsAct => {
-                    assert_eq!(who, "first", "{how:?}")
+                    assert_eq!(who, "first", "{how:?}");
                 }
                 HandedToAndFro | StoppedSomewhen => {}
             }
