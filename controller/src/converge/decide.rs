@@ -79,11 +79,12 @@ pub(super) fn end_remedy(state: &mut State, end: &End<'_>, out: &mut Vec<Action>
 }
 
 /// The remedy in flight was refused before its act: neither budget nor interval is spent, and it may be tried again. But
-/// not before the drifts were seen anew: whatever refuses is not asked without a pause.
+/// not before a pause, and not before the drifts were seen anew.
 pub(super) fn not_started(state: &mut State, why: &str, out: &mut Vec<Action>) {
     let Some(InFlight { intent, started }) = state.in_flight.take() else { return };
     let age = state.clock.age();
     state.round = age;
+    state.refused = Some(age);
     if let Some(at) = state.starts.iter().rposition(|start| *start == started) {
         state.starts.remove(at);
     }
@@ -138,7 +139,8 @@ pub(super) fn end_acknowledgement(state: &mut State, host: &str, out: &mut Vec<A
     out.push(record(state, What::AcknowledgementEnded { host: host.to_owned() }));
 }
 
-/// Starts the first remedy that may be started, for all drifts it is the next remedy of.
+/// Starts the first remedy that may be started, for all drifts it is the next remedy of and can reach: what acts on one
+/// endpoint leaves those of the others for later.
 fn start_remedy(state: &mut State, out: &mut Vec<Action>) {
     let free = gateway_is_free(state);
     let allowed: Vec<(usize, String, String)> = state
@@ -153,6 +155,7 @@ fn start_remedy(state: &mut State, out: &mut Vec<Action>) {
         return;
     };
     let Some(remedy) = state.policy.remedies.get(*first).cloned() else { return };
+    let acts_on_one = remedy.act.acts_on_one_endpoint();
     let mut intent = Intent {
         id: state.next_id,
         gateway: state.gateway.clone(),
@@ -168,7 +171,10 @@ fn start_remedy(state: &mut State, out: &mut Vec<Action>) {
         price: remedy.price().to_owned(),
         remedy: remedy.name,
     };
-    for (_, name, host) in allowed.iter().filter(|(remedy, ..)| remedy == first) {
+    let covered = |(remedy, name, _): &&(usize, String, String)| {
+        remedy == first && (!acts_on_one || name == reason_endpoint)
+    };
+    for (_, name, host) in allowed.iter().filter(covered) {
         let Some(drift) = state.endpoints.get_mut(name).and_then(|e| e.drifts.get_mut(host)) else {
             continue;
         };

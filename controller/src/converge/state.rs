@@ -39,6 +39,9 @@ pub struct State {
     pub round: Age,
     /// When the remedies of the last hour were started, oldest first.
     pub starts: Vec<Age>,
+    /// When a remedy was last refused before its act.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Age>,
     /// [`Intent::id`] of the next remedy.
     pub next_id: u64,
 }
@@ -176,6 +179,7 @@ impl State {
             in_flight: None,
             round: Age(0),
             starts: Vec::new(),
+            refused: None,
             next_id: 1,
         }
     }

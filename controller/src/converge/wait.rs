@@ -7,6 +7,8 @@ use crate::diagnose::Cause;
 
 /// A handshake that was served the wrong certificate is fresh for so many milliseconds.
 pub const FRESH: u64 = 30_000;
+/// What was refused before its act is not asked for again within so many milliseconds.
+const AFTER_REFUSAL: u64 = 10_000;
 const HOUR: u64 = 3_600_000;
 
 /// Why no remedy is started for a drift now; in the order in which it is asked.
@@ -44,6 +46,8 @@ pub enum Wait {
     InFlight,
     /// The wire has not been seen since the last remedy, for another drift.
     OtherProving,
+    /// A remedy was refused before its act too short a while ago.
+    Refused,
     /// The last remedy was started too short a while ago.
     Interval,
     /// As many remedies as may be were started within the hour.
@@ -81,6 +85,7 @@ impl Wait {
             }
             Self::InFlight => "another remedy to end",
             Self::OtherProving => "the wire to be seen after the last remedy, for another drift",
+            Self::Refused => "a pause, because it was refused just now",
             Self::Interval => "the minimum interval between remedies",
             Self::Budget => "the hourly budget of remedies",
             Self::Window => "a maintenance window",
@@ -177,6 +182,9 @@ pub fn gateway_is_free(state: &State) -> Result<(), Wait> {
     }
     if state.drifts().any(|(_, _, _, drift)| drift.proving.is_some()) {
         return Err(Wait::OtherProving);
+    }
+    if state.refused.is_some_and(|at| age.since(at) < AFTER_REFUSAL) {
+        return Err(Wait::Refused);
     }
     if state.starts.last().is_some_and(|last| age.since(*last) < state.policy.min_interval.as_millis()) {
         return Err(Wait::Interval);

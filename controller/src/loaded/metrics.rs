@@ -37,7 +37,10 @@ pub fn read(text: &str) -> Page {
         if page.0.len() >= MOST && !page.0.contains_key(&address) {
             continue;
         }
-        let is_failure = || label(labels, "success") == Some("false");
+        // What could not be reached has refused nothing.
+        let is_failure = || {
+            label(labels, "success") == Some("false") && label(labels, "failure_reason") != Some("network")
+        };
         let line = page.0.entry(address).or_default();
         match name {
             "configuration_push_count" if is_failure() => line.refused += value,
@@ -83,12 +86,14 @@ fn seconds(value: f64) -> Option<Millis> {
 /// What is known of pushes to one pod.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pushes {
-    /// When more of them were seen to be refused than before.
+    /// When more of them were seen to be refused than before; none once one went well after it.
     pub refused: Option<Millis>,
     /// When the last one went well, by the controller's clock.
     pub succeeded: Option<Millis>,
     /// When the last fallback went well, by the controller's clock.
     pub fallback: Option<Millis>,
+    /// When [`Self::succeeded`] was seen to rise, by our own clock.
+    seen_to_succeed: Option<Millis>,
 }
 
 /// What the pages of a controller's pods have said, one after another.
@@ -106,10 +111,18 @@ impl Counted {
             let pushes = self.pushes.entry(address).or_default();
             // A count that was never seen before says nothing of when; one of a controller that began anew is smaller.
             let counted = before.as_ref().map(|page| page.0.get(&address).map_or(0.0, |old| old.refused));
-            if counted.is_some_and(|counted| line.refused > counted) {
-                pushes.refused = Some(now);
+            let refused = counted.is_some_and(|counted| line.refused > counted);
+            if line.succeeded > pushes.succeeded {
+                pushes.succeeded = line.succeeded;
+                pushes.seen_to_succeed = Some(now);
             }
-            pushes.succeeded = pushes.succeeded.max(line.succeeded);
+            if refused {
+                pushes.refused = Some(now);
+            } else if pushes.seen_to_succeed >= pushes.refused {
+                // What is refused is tried again every few seconds: a page without a further refusal, and a success no
+                // older than the last one, say that it is over.
+                pushes.refused = None;
+            }
             pushes.fallback = pushes.fallback.max(line.fallback);
         }
     }
@@ -152,7 +165,7 @@ go_goroutines 312
         let page = read(PAGE);
         assert_eq!(page.0.len(), 2);
         let first = page.0[&ip("198.18.0.11")];
-        assert_eq!((first.refused, first.succeeded), (8.0, Some(Millis(1_795_556_057_442))));
+        assert_eq!((first.refused, first.succeeded), (7.0, Some(Millis(1_795_556_057_442))));
         assert_eq!(page.0[&ip("fd00::1")].fallback, Some(Millis(1_795_556_183_375)));
     }
 
@@ -201,6 +214,33 @@ go_goroutines 312
         assert_eq!(refused(&all), Some(Millis(3_000)), "it began anew");
         all.saw("kong/kic-2", counted(100), Millis(5_000));
         assert_eq!(refused(&all), Some(Millis(3_000)), "another replica has counts of its own");
+    }
+
+    #[test]
+    fn a_success_ends_a_refusal_also_when_both_came_between_two_looks() {
+        let page = |refused: u32, succeeded: u32| {
+            let mut page = counted(refused);
+            page.0.get_mut(&ip("10.0.0.1")).unwrap().succeeded = Some(Millis(i64::from(succeeded)));
+            page
+        };
+        let refused = |all: &Counted| all.of(ip("10.0.0.1")).unwrap().refused;
+        let mut all = Counted::default();
+        all.saw("kong/kic-1", page(7, 500), Millis(1_000));
+        all.saw("kong/kic-1", page(8, 500), Millis(2_000));
+        all.saw("kong/kic-1", page(8, 500), Millis(3_000));
+        assert_eq!(refused(&all), Some(Millis(2_000)), "nothing went well since");
+        all.saw("kong/kic-1", page(8, 3_500), Millis(4_000));
+        assert_eq!(refused(&all), None);
+        // Which of the two was first is not known; the next look knows.
+        all.saw("kong/kic-1", page(9, 4_500), Millis(5_000));
+        assert_eq!(refused(&all), Some(Millis(5_000)));
+        all.saw("kong/kic-1", page(10, 4_500), Millis(6_000));
+        assert_eq!(refused(&all), Some(Millis(6_000)), "it is refused still");
+        all.saw("kong/kic-1", page(10, 4_500), Millis(7_000));
+        assert_eq!(refused(&all), Some(Millis(6_000)));
+        all.saw("kong/kic-1", page(11, 7_500), Millis(8_000));
+        all.saw("kong/kic-1", page(11, 7_500), Millis(9_000));
+        assert_eq!(refused(&all), None);
     }
 
     #[test]

@@ -66,8 +66,17 @@ pub struct Trouble {
     pub at: Millis,
     /// What was said of it.
     pub why: String,
-    /// Objects that are to blame, as `KongPlugin demo/limits: what is wrong with it`; or the pod that hangs.
-    pub blamed: Vec<String>,
+    /// What is to blame: objects, or the pod that hangs.
+    pub blamed: Vec<Blame>,
+}
+
+/// What is to blame.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Blame {
+    /// `KongPlugin demo/limits`, `pod kong/kong-1`
+    pub object: String,
+    /// What is wrong with it, where somebody said so.
+    pub why: Option<String>,
 }
 
 /// What keeps changes from which endpoint.
@@ -151,7 +160,9 @@ fn refused(to: &Pushed<'_>, said: Said<'_>, now: Millis) -> Option<Trouble> {
     let counted = counts.and_then(|c| c.refused);
     let at = told.map(|(at, _)| at).max(counted)?;
     let later = |other: Option<Millis>| other.is_some_and(|other| other > at);
-    if later(succeeded(to, said)) || later(to.changed) || is_old(at, counted, now) {
+    // A refusal that the metrics count ends with the success that they count; the times of both are of two clocks.
+    let by_events = || counted.is_none() && (later(succeeded(to, said)) || is_old(at, counted, now));
+    if later(to.changed) || by_events() {
         return None;
     }
     let why = told.map_or("by its metrics", |(_, event)| &*event.message).to_owned();
@@ -159,22 +170,22 @@ fn refused(to: &Pushed<'_>, said: Said<'_>, now: Millis) -> Option<Trouble> {
 }
 
 /// The objects that are to blame for what happened at that time, the newest first.
-fn blamed(events: &[&Event], at: Millis) -> Vec<String> {
+fn blamed(events: &[&Event], at: Millis) -> Vec<Blame> {
     let is_blame = |e: &&&Event| &*e.reason == FAILED && &*e.involved_object.kind != "Pod";
-    let mut all: Vec<(Millis, String)> = events
+    let mut all: Vec<(Millis, Blame)> = events
         .iter()
         .filter(is_blame)
         .filter_map(|e| {
             let last = Millis::from(e.last()?);
-            let text = format!("{}: {}", e.involved_object.shown(), e.message);
-            (at.since(last) <= REPEATED).then_some((last, text))
+            let blame = Blame { object: e.involved_object.shown(), why: Some(e.message.to_string()) };
+            (at.since(last) <= REPEATED).then_some((last, blame))
         })
         .collect();
     all.sort_by(|a, b| b.cmp(a));
-    let mut named: Vec<String> = Vec::new();
-    for (_, text) in all {
-        if named.len() < NAMED && !named.contains(&text) {
-            named.push(text);
+    let mut named: Vec<Blame> = Vec::new();
+    for (_, blame) in all {
+        if named.len() < NAMED && !named.contains(&blame) {
+            named.push(blame);
         }
     }
     named
@@ -198,7 +209,12 @@ fn held_back(to: &Pushed<'_>, endpoints: &[Pushed<'_>], now: Millis) -> Option<T
         return None;
     }
     let why = format!("pod {hung} takes requests and does not answer");
-    Some(Trouble { loading: Loading::HeldBack, at: since, why, blamed: vec![format!("pod {hung}")] })
+    Some(Trouble {
+        loading: Loading::HeldBack,
+        at: since,
+        why,
+        blamed: vec![Blame { object: format!("pod {hung}"), why: None }],
+    })
 }
 
 #[cfg(test)]

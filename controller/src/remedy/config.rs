@@ -50,6 +50,12 @@ impl Act {
             Self::Evict(_) => "evict",
         }
     }
+
+    /// Whether it can mend nothing but the endpoint whose drift is the reason.
+    #[must_use]
+    pub const fn acts_on_one_endpoint(&self) -> bool {
+        matches!(self, Self::Evict(_))
+    }
 }
 
 /// Sends a signal to the gateway's main process, on this machine.

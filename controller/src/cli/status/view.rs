@@ -102,7 +102,7 @@ impl View for Shown {
         let mendable = |seen: &Seen| {
             seen.drifts()
                 && seen.cause.as_deref().is_none_or(|cause| {
-                    Cause::ALL.iter().all(|known| known.as_str() != cause || known.mendable())
+                    Cause::ALL.iter().find(|known| known.as_str() == cause).is_none_or(|c| c.mendable())
                 })
         };
         let waiting = self.rows().any(|(g, h)| g.mode == Mode::Observe && h.seen.iter().any(mendable));

@@ -1,5 +1,6 @@
 //! Tests of the machine: stories by hand, random histories, an exhaustive search, and replays.
 mod checker;
+mod evictions;
 mod histories;
 mod kept_away;
 mod model;
@@ -80,10 +81,20 @@ impl Run {
     }
 
     fn see(&mut self, evidence: Evidence, worker: Option<&str>, sight: Sight) -> Vec<Action> {
+        self.see_on("a", evidence, worker, sight)
+    }
+
+    fn see_on(
+        &mut self,
+        endpoint: &str,
+        evidence: Evidence,
+        worker: Option<&str>,
+        sight: Sight,
+    ) -> Vec<Action> {
         self.now.0 += 1;
         let served = if matches!(sight, Sight::Drift(_)) { OLD } else { NEW };
         self.tell(&Event::Observed(Observed {
-            endpoint: "a".into(),
+            endpoint: endpoint.into(),
             host: "demo.example.com".into(),
             worker: worker.map(str::to_owned),
             evidence,

@@ -133,9 +133,10 @@ fn a_remedy_refused_before_its_act_spends_nothing_and_is_tried_again_once_the_wi
     let says = |a: &Action| matches!(a, Action::Record(r) if matches!(&r.what, What::NotStarted { id, .. } if *id == first));
     assert!(told.contains(&Action::Persist) && told.iter().any(says), "{told:?}");
     assert_eq!(remedies(&told), [], "what refuses is not asked without a pause");
-    run.pass(1);
+    run.pass(8);
+    run.old();
     assert_eq!(remedies(&run.old()), []);
-    assert_eq!(remedies(&run.old()), [(2, "reload".to_owned())]);
+    assert_eq!(remedies(&run.pass(3)), [(2, "reload".to_owned())]);
     assert_eq!(raised(&run.actions), [] as [&str; 0], "nothing was tried in vain");
     // This one is done: from here on interval and budget hold.
     run.end(2, true);

@@ -46,10 +46,8 @@ fn found(to: Pushed<'_>, events: &[Event], counted: Option<&Counted>, now: i64) 
 fn a_refused_push_names_the_object_that_is_to_blame() {
     let trouble = found(one(), &refused(100), None, 103).unwrap();
     assert_eq!((trouble.loading, trouble.at, trouble.why.as_str()), (Loading::Refused, at(100), REFUSAL));
-    assert_eq!(
-        trouble.blamed,
-        ["KongPlugin kong/limits: invalid config.minute: value must be greater than 0"]
-    );
+    let why = Some("invalid config.minute: value must be greater than 0".to_owned());
+    assert_eq!(trouble.blamed, [Blame { object: "KongPlugin kong/limits".to_owned(), why }]);
 }
 
 #[test]
@@ -143,7 +141,7 @@ fn who_is_to_blame_for_an_older_refusal_is_not_named() {
     let mut events = refused(100).to_vec();
     events.push(event("Pod", "kic-1", FAILED, REFUSAL, 900));
     let trouble = found(one(), &events, None, 901).unwrap();
-    assert_eq!(trouble.blamed, [""; 0]);
+    assert_eq!(trouble.blamed, []);
 }
 
 #[test]

@@ -113,11 +113,11 @@ impl Gateway {
             return None;
         }
         let blamed = &newest.blamed;
-        let object = blamed.first().and_then(|first| first.split(": ").next());
-        let object = object.map_or_else(|| format!("gateway:{}", self.config.name), str::to_owned);
+        let object = blamed.first().map(|first| first.object.clone());
+        let object = object.unwrap_or_else(|| format!("gateway:{}", self.config.name));
         let endpoints: Vec<&str> = these.iter().map(|(name, _)| *name).collect();
         let mut why = vec![newest.why.clone()];
-        why.extend(blamed.iter().filter(|blame| blame.contains(": ")).cloned());
+        why.extend(blamed.iter().filter_map(|b| Some(format!("{}: {}", b.object, b.why.as_ref()?))));
         why.push(format!("on {}", endpoints.join(", ")));
         why.extend(self.waiting(loading, &endpoints));
         Some(kind.on(object, why.join("; ")))
@@ -153,6 +153,12 @@ impl Gateway {
             .into_values()
             .map(|pod| (pod.endpoint.name, format!("http://{}/metrics", pod.endpoint.address)))
             .collect();
+        // Also when the controller's pods are the same: another gateway's pod may get the address of one that went.
+        let ours: BTreeSet<IpAddr> =
+            self.places.iter().filter_map(|place| address(&place.endpoint.address)).collect();
+        self.pushes
+            .counted
+            .keep(|pod| now.iter().any(|(name, _)| name == pod), |address| ours.contains(&address));
         if now == self.pushes.asked {
             return Vec::new();
         }
@@ -160,11 +166,6 @@ impl Gateway {
         for (pod, _) in gone {
             self.own.remove(&metrics_of(pod));
         }
-        let ours: BTreeSet<IpAddr> =
-            self.places.iter().filter_map(|place| address(&place.endpoint.address)).collect();
-        self.pushes
-            .counted
-            .keep(|pod| now.iter().any(|(name, _)| name == pod), |address| ours.contains(&address));
         self.pushes.asked.clone_from(&now);
         vec![Effect::Ask(now)]
     }

@@ -1,14 +1,19 @@
 //! The filter in real Envoy pods, beside a controller that the chart has installed: it reads its ledger from the controller,
 //! and, where that is away, from the ConfigMap that the kubelet mounts. Whichever of certificate and ledger comes first, no
 //! renewal looks like drift; real drift does, on all pods, and the kubelet's probes take none of them away for it.
+mod ask;
+#[path = "../cluster/mod.rs"]
 #[expect(dead_code, reason = "shared by several tests")]
 mod cluster;
+mod configuration;
 
+use ask::{counted, health, report, served};
 use certdrift_cluster::image::Picture;
 use certdrift_cluster::{Cluster, Namespace};
 use certdrift_contract::Fingerprint;
 use certdrift_harness::wait;
 use cluster::{ingress, inside_of, made};
+use configuration::{bootstrap, listeners};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,8 +23,6 @@ use xtask::tools::{self, Tool};
 use xtask::workspace;
 
 const HOST: &str = "x.example";
-const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
-const TEXT: &str = "type.googleapis.com/google.protobuf.StringValue";
 /// The kubelet looks after mounts once a minute; a change of the pod makes it look at once.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// So many answers in a row, over both threads of each pod.
@@ -35,79 +38,6 @@ struct Leaf {
 fn leaf() -> Leaf {
     let (certificate, key, fingerprint) = made(HOST);
     Leaf { certificate, key, fingerprint }
-}
-
-fn manager(name: &str, routes: &Value, filters: &[Value]) -> Value {
-    let mut all = filters.to_vec();
-    all.push(json!({"name": "envoy.filters.http.router",
-        "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}));
-    json!({"name": "envoy.filters.network.http_connection_manager", "typed_config": {
-        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": name, "http_filters": all,
-        "route_config": {"virtual_hosts": [{"name": name, "domains": ["*"],
-            "routes": [{"match": {"prefix": "/"}, "direct_response": routes}]}]}}})
-}
-
-fn filter(configuration: &Value) -> Value {
-    json!({"name": "envoy.filters.http.wasm", "typed_config": {"@type": WASM, "config": {
-        "name": "certdrift", "root_id": "certdrift",
-        "vm_config": {"vm_id": "certdrift", "runtime": "envoy.wasm.runtime.v8",
-            "code": {"local": {"filename": "/etc/envoy/certdrift.wasm"}}},
-        "configuration": {"@type": TEXT, "value": configuration.to_string()}}}})
-}
-
-/// The controller's answer first, the mounted file where there is none.
-fn ledger(token: &str) -> Value {
-    json!({"poll_interval_seconds": 1, "locations": [
-        {"upstream": "controller", "path": "/ledger/edge", "token": token},
-        {"upstream": "file", "path": "/ledger/ledger.json"}]})
-}
-
-/// What serves `HOST`, as whoever renews the gateway's certificate writes it.
-fn listeners(leaf: &Leaf, token: &str) -> String {
-    let declared = json!({"ledger": ledger(token), "prefix": "",
-        "certificate": {"declared": {"fingerprint": leaf.fingerprint.to_string(), "sni": HOST}}});
-    let listener = json!({"@type": "type.googleapis.com/envoy.config.listener.v3.Listener", "name": "https",
-        "address": {"socket_address": {"address": "0.0.0.0", "port_value": 8443}},
-        "filter_chains": [{
-            "transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
-                "common_tls_context": {"tls_certificates": [{
-                    "certificate_chain": {"inline_string": leaf.certificate}, "private_key": {"inline_string": leaf.key}}]}}},
-            "filters": [manager("https", &json!({"status": 200}), &[filter(&declared)])]}]});
-    json!({"resources": [listener]}).to_string()
-}
-
-fn bootstrap(token: &str, controller: &str) -> String {
-    let address =
-        |address: &str, port: u16| json!({"socket_address": {"address": address, "port_value": port}});
-    // The kubelet and this test ask from the node.
-    let health = json!({"ledger": ledger(token), "health": {"allow": ["127.0.0.0/8", "198.18.0.0/15"]}});
-    let files = json!({"name": "envoy.filters.http.file_server", "typed_config": {
-        "@type": "type.googleapis.com/envoy.extensions.filters.http.file_server.v3.FileServerConfig",
-        "manager_config": {"thread_pool": {"thread_count": 1}},
-        "path_mappings": [{"request_path_prefix": "/ledger", "file_path_prefix": "/ledger"}]}});
-    let listener = |name: &str, at: Value, http: Value| json!({"name": name, "address": at, "filter_chains": [{"filters": [manager(name, &json!({"status": 404}), &[http])]}]});
-    let to = |name: &str, kind: &str, at: Value| {
-        json!({"name": name, "type": kind, "connect_timeout": "1s",
-            "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [{"endpoint": {"address": at}}]}]}})
-    };
-    let mut over_tls = to("controller", "STRICT_DNS", address(controller, 9480));
-    over_tls["transport_socket"] = json!({"name": "envoy.transport_sockets.tls", "typed_config": {
-        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext", "sni": controller,
-        "common_tls_context": {"validation_context": {"trusted_ca": {"filename": "/controller/ca.crt"}}}}});
-    json!({
-        "node": {"id": "edge", "cluster": "edge"},
-        "admin": {"address": address("0.0.0.0", 9901)},
-        "dynamic_resources": {"lds_config": {"path_config_source": {"path": "/conf/listeners.json",
-            "watched_directory": {"path": "/conf"}}}},
-        "static_resources": {
-            "listeners": [
-                listener("health", address("0.0.0.0", 9481), filter(&health)),
-                listener("files", address("127.0.0.1", 9482), files)],
-            "clusters": [over_tls, to("file", "STATIC", address("127.0.0.1", 9482))]}
-    })
-    .to_string()
 }
 
 struct Scene {
@@ -308,53 +238,10 @@ impl Scene {
     /// How often the ledger was asked for, at the controller and in the file, over all pods.
     fn asked(&self) -> [u64; 2] {
         ["controller", "file"].map(|cluster| {
-            let of = |(_, address): &Pod| {
-                let stats = curl(
-                    &self.cluster,
-                    &[&format!("http://{address}:9901/stats?filter=cluster.{cluster}.upstream_rq_[23]0[04]")],
-                );
-                stats
-                    .lines()
-                    .filter_map(|line| line.rsplit_once(": ")?.1.trim().parse::<u64>().ok())
-                    .sum::<u64>()
-            };
-            self.pods().iter().map(of).sum()
+            let filter = format!("cluster.{cluster}.upstream_rq_[23]0[04]");
+            self.pods().iter().map(|(_, address)| counted(&self.cluster, address, &filter)).sum()
         })
     }
-}
-
-fn curl(cluster: &Cluster, more: &[&str]) -> String {
-    let mut curl = cluster.command("curl").unwrap();
-    curl.args(["--silent", "--show-error", "--globoff", "--max-time", "5"]).args(more);
-    match curl.output() {
-        Ok(said) => String::from_utf8_lossy(&said.stdout).into_owned(),
-        Err(error) => error.to_string(),
-    }
-}
-
-/// A request of a client: its connection is judged.
-fn served(cluster: &Cluster, address: &str) {
-    let resolve = format!("{HOST}:8443:{address}");
-    let _ = curl(cluster, &["--insecure", "--resolve", &resolve, &format!("https://{HOST}:8443/")]);
-}
-
-fn report(cluster: &Cluster, address: &str) -> Result<Value, String> {
-    let said = curl(cluster, &[&format!("http://{address}:9481/certdrift/report?hosts=all")]);
-    serde_json::from_str(&said).map_err(|e| format!("{e}: {said}"))
-}
-
-/// Status of `/certdrift/WHAT`.
-fn health(cluster: &Cluster, address: &str, what: &str) -> String {
-    curl(
-        cluster,
-        &[
-            "--output",
-            "/dev/null",
-            "--write-out",
-            "%{http_code}",
-            &format!("http://{address}:9481/certdrift/{what}"),
-        ],
-    )
 }
 
 /// Asks every pod for `healthz`, again and again, after a client's request each time; gives the answers that were not 200.
@@ -444,13 +331,7 @@ fn no_order_of_a_renewal_looks_like_drift_and_real_drift_takes_no_pod_away() {
 
         // Drift on all pods: each is given a certificate that no ledger knows any more.
         let probes = |scene: &Scene| -> Vec<u64> {
-            let of = |(_, address): &Pod| {
-                let stats = curl(
-                    &scene.cluster,
-                    &[&format!("http://{address}:9901/stats?filter=http.health.downstream_rq_2xx")],
-                );
-                stats.lines().filter_map(|line| line.rsplit_once(": ")?.1.trim().parse::<u64>().ok()).sum()
-            };
+            let of = |(_, address): &Pod| counted(&scene.cluster, address, "http.health.downstream_rq_2xx");
             scene.pods().iter().map(of).collect()
         };
         scene.serves(first);
