@@ -13,6 +13,8 @@ pub const FIELD_MANAGER: &str = "certdrift";
 /// An answer of more bytes is not read.
 const MAX_ANSWER: usize = 32 << 20;
 
+const JSON: &str = "application/json";
+
 /// A request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
@@ -22,6 +24,8 @@ pub struct Call {
     pub uri: String,
     /// `application/json`, or the form of a patch.
     pub content_type: &'static str,
+    /// In which form the answer is wanted.
+    pub accept: &'static str,
     /// JSON; empty when there is none.
     pub body: Vec<u8>,
 }
@@ -79,13 +83,19 @@ impl Call {
     /// Reads.
     #[must_use]
     pub fn get(uri: String) -> Self {
-        Self { method: Method::GET, uri, content_type: "application/json", body: Vec::new() }
+        Self { method: Method::GET, uri, content_type: JSON, accept: JSON, body: Vec::new() }
     }
 
     /// Writes with a body of JSON.
     #[must_use]
     pub fn json(method: Method, uri: String, body: &serde_json::Value) -> Self {
-        Self { method, uri, content_type: "application/json", body: body.to_string().into_bytes() }
+        Self { method, uri, content_type: JSON, accept: JSON, body: body.to_string().into_bytes() }
+    }
+
+    /// The answer is wanted in this form.
+    #[must_use]
+    pub fn accept(self, accept: &'static str) -> Self {
+        Self { accept, ..self }
     }
 
     /// A merge patch.
@@ -115,7 +125,7 @@ impl Call {
         let request = http::Request::builder()
             .method(self.method)
             .uri(self.uri)
-            .header("accept", "application/json")
+            .header("accept", self.accept)
             .header("content-type", self.content_type)
             .body(Body::from(self.body))
             .map_err(|e| Refusal::Broken(e.to_string()))?;

@@ -1,7 +1,11 @@
 //! Pod and Service (core/v1), as far as it takes to know where a gateway serves.
+mod read_once;
+
 use super::Meta;
+use super::ObjectName;
 use super::object::{Condition, Labels, is_true, list};
 use certdrift_contract::UnixTime;
+pub use read_once::ReadOnce;
 use serde::Deserialize;
 
 /// A Pod.
@@ -18,11 +22,12 @@ pub struct Pod {
 
 /// `spec` of a Pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(from = "read_once::Spec")]
 pub struct PodSpec {
     /// In order.
-    #[serde(deserialize_with = "list")]
     pub containers: Vec<Container>,
+    /// What only a restart brings.
+    pub read_once: ReadOnce,
 }
 
 /// A container.
@@ -67,6 +72,23 @@ impl Pod {
         self.metadata.deletion_timestamp.is_none() && !matches!(&*self.status.phase, "Succeeded" | "Failed")
     }
 
+    /// What makes it and its fellows.
+    #[must_use]
+    pub fn workload(&self) -> Option<Workload> {
+        let owner = self.metadata.owner_references.iter().find(|owner| owner.controller)?;
+        let (kind, name) = match &*owner.kind {
+            // A ReplicaSet of a Deployment is called by that and the hash of the template.
+            "ReplicaSet" => {
+                let hash = self.metadata.labels.get("pod-template-hash")?;
+                (Kind::Deployment, owner.name.strip_suffix(&**hash)?.strip_suffix('-')?.into())
+            }
+            "StatefulSet" => (Kind::StatefulSet, owner.name.clone()),
+            "DaemonSet" => (Kind::DaemonSet, owner.name.clone()),
+            _ => return None,
+        };
+        Some(Workload { kind, name: ObjectName { namespace: self.metadata.namespace.clone(), name } })
+    }
+
     /// Whether it takes connections by its own word.
     #[must_use]
     pub fn is_ready(&self) -> bool {
@@ -78,6 +100,54 @@ impl Pod {
     pub fn port(&self, name: &str) -> Option<u16> {
         let mut ports = self.spec.containers.iter().flat_map(|container| &container.ports);
         ports.find(|port| &*port.name == name).map(|port| port.container_port)
+    }
+}
+
+/// What makes pods.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workload {
+    /// Of which kind.
+    pub kind: Kind,
+    /// Which.
+    pub name: ObjectName,
+}
+
+/// Kinds that make pods and can be restarted (apps/v1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Several pods that are alike.
+    Deployment,
+    /// Pods with names of their own.
+    StatefulSet,
+    /// A pod a node.
+    DaemonSet,
+}
+
+impl Kind {
+    /// As in paths.
+    #[must_use]
+    pub const fn plural(self) -> &'static str {
+        match self {
+            Self::Deployment => "deployments",
+            Self::StatefulSet => "statefulsets",
+            Self::DaemonSet => "daemonsets",
+        }
+    }
+
+    /// As people write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Deployment => "deployment",
+            Self::StatefulSet => "statefulset",
+            Self::DaemonSet => "daemonset",
+        }
+    }
+}
+
+impl std::fmt::Display for Workload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.kind.as_str(), self.name)
     }
 }
 

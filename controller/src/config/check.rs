@@ -215,11 +215,19 @@ fn sources(gateway: &Gateway, at: &str, told: &mut Told) {
     }
     for (n, remedy) in gateway.policy.remedies.iter().enumerate() {
         let has_pods = gateway.kubernetes.as_ref().is_some_and(|own| own.pods.is_some());
-        if matches!(remedy.act, Act::Evict(_)) && !has_pods {
+        let kind = remedy.act.kind().replace('-', "_");
+        if remedy.act.needs_pods() && !has_pods {
             told.tell(
-                &format!("{at}.policy.remedies[{n}].evict"),
-                "what is evicted are pods, and the gateway has none",
+                &format!("{at}.policy.remedies[{n}].{kind}"),
+                "it acts on pods, and the gateway has none",
                 "add kubernetes.pods, which says which they are, or use another remedy",
+            );
+        }
+        if matches!(remedy.act, Act::Touch(_)) && gateway.kubernetes.is_none() {
+            told.tell(
+                &format!("{at}.policy.remedies[{n}].touch"),
+                "it changes a Secret of a cluster, and the gateway is in none",
+                "use another remedy",
             );
         }
         if let Some(name) = &remedy.endpoint

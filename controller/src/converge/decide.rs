@@ -155,7 +155,7 @@ fn start_remedy(state: &mut State, out: &mut Vec<Action>) {
         return;
     };
     let Some(remedy) = state.policy.remedies.get(*first).cloned() else { return };
-    let acts_on_one = remedy.act.acts_on_one_endpoint();
+    let acts_on_one = remedy.act.acts_on_one_endpoint(&state.workload);
     let mut intent = Intent {
         id: state.next_id,
         gateway: state.gateway.clone(),

@@ -48,6 +48,7 @@ fn wrong(state: &mut State, seen: &Observed, class: DriftClass, began: Age, out:
             served: None,
             expected: Vec::new(),
             expected_since: None,
+            read_once: false,
             seen: Seen::default(),
             tried: Vec::new(),
             treated: false,
@@ -62,6 +63,7 @@ fn wrong(state: &mut State, seen: &Observed, class: DriftClass, began: Age, out:
     drift.served = seen.served;
     drift.expected.clone_from(&seen.expected);
     drift.expected_since = seen.expected_since;
+    drift.read_once = seen.read_once;
     let still_settling = drift.proving.is_some_and(|proving| began < proving.settled);
     if state.in_flight.is_some() {
         return;
@@ -199,5 +201,7 @@ pub(super) fn cause(
         loading: endpoint.loading,
         serves_default: drift.class == DriftClass::Default,
         others_right: up > elsewhere.drifting_up,
+        stored_after_push: drift.expected_since.zip(endpoint.pushed).map(|(stored, pushed)| pushed < stored),
+        only_by_restart: drift.read_once,
     })
 }

@@ -55,12 +55,15 @@ pub enum Event {
         /// Its name.
         endpoint: String,
     },
-    /// Something keeps an endpoint from loading a change of its configuration; or nothing does any more.
+    /// What an endpoint that is given its configuration runs by, and what keeps a change from it.
     Loading {
         /// Its name.
         endpoint: String,
-        /// What.
+        /// What keeps a change from it; nothing does where absent.
         loading: Option<Loading>,
+        /// Since when it runs by the configuration that it has, where that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pushed: Option<Millis>,
     },
     /// Something was seen and judged.
     Observed(Observed),
@@ -121,6 +124,9 @@ pub struct Observed {
     pub served: Option<Fingerprint>,
     /// What is expected.
     pub expected: Vec<Fingerprint>,
+    /// The endpoint reads this certificate once, at its start.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub read_once: bool,
 }
 
 /// A verdict, reduced to what convergence asks of it.
@@ -170,4 +176,8 @@ pub struct Workload {
     pub replicas: Option<u32>,
     /// How many of them a disruption budget lets go now; `None` without a budget.
     pub disruptions_allowed: Option<u32>,
+    /// Somebody else writes the template of its pods (Flux, Argo CD, an operator), so that it is not ours to change: pods are
+    /// evicted one by one instead of a rollout.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub template_is_owned: bool,
 }

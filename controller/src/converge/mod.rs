@@ -48,6 +48,7 @@
 //!         expected_since: None,
 //!         served: None,
 //!         expected: Vec::new(),
+//!         read_once: false,
 //!     })
 //! };
 //! for event in [up, old(now), Event::Tick, old(Millis(now.0 + 2_000))] {
@@ -169,9 +170,9 @@ fn take(state: &mut State, event: &Event, out: &mut Vec<Action>) {
                 }
             }
         }
-        Event::Loading { endpoint, loading } => {
+        Event::Loading { endpoint, loading, pushed } => {
             if let Some(known) = state.endpoints.get_mut(endpoint) {
-                known.loading = *loading;
+                (known.loading, known.pushed) = (*loading, *pushed);
             }
         }
         Event::Observed(seen) => drift::observed(state, seen, out),
@@ -211,7 +212,7 @@ fn restarted(state: &mut State, out: &mut Vec<Action>) {
     let until = age.plus(state.policy.prove_within.as_millis());
     for endpoint in state.endpoints.values_mut() {
         endpoint.status = Status::Unreachable;
-        endpoint.loading = None;
+        (endpoint.loading, endpoint.pushed) = (None, None);
         for drift in endpoint.drifts.values_mut() {
             // What was seen before is forgotten, so the proof of a remedy has its whole time again.
             drift.proving =

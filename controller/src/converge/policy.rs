@@ -96,6 +96,9 @@ impl Policy {
             }
             if let Some(cause) = remedy.causes.iter().find(|c| !c.mendable()) {
                 tell(format!("remedies[{n}].causes"), &format!("no remedy mends {}", cause.as_str()));
+            } else if let Some(cause) = remedy.causes.iter().find(|c| !remedy.act.can_mend(**c)) {
+                let why = format!("{} does not mend {}", remedy.act.kind(), cause.as_str());
+                tell(format!("remedies[{n}].causes"), &why);
             }
         }
         wrong

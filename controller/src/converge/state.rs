@@ -71,6 +71,9 @@ pub struct Endpoint {
     /// What keeps it from loading a change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loading: Option<Loading>,
+    /// Since when it runs by the configuration that it was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pushed: Option<Millis>,
     /// By host.
     pub drifts: BTreeMap<String, Drift>,
 }
@@ -105,6 +108,9 @@ pub struct Drift {
     pub expected: Vec<Fingerprint>,
     /// Since when that is expected.
     pub expected_since: Option<Millis>,
+    /// The endpoint reads this certificate once, at its start.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub read_once: bool,
     /// What was seen in this round, that is since the last remedy ended.
     pub seen: Seen,
     /// Names of the remedies that were tried on it.
@@ -222,6 +228,7 @@ impl Default for Endpoint {
             workers: None,
             started: None,
             loading: None,
+            pushed: None,
             drifts: BTreeMap::new(),
         }
     }

@@ -29,15 +29,20 @@ pub enum Cause {
     HeldBack,
     /// The file is newer than the gateway's start or last reload.
     FileNotReloaded,
+    /// The certificate cannot be loaded without a restart: it is in the environment, in a mounted file that is never
+    /// renewed (`subPath`), or in a vault.
+    NotReloadable,
     /// Other endpoints of the gateway serve what is expected, this one does not.
     PodBehind,
+    /// What was stored is newer than the configuration, and nothing keeps pushes away.
+    NotPushed,
     /// None of these.
     Unexplained,
 }
 
 impl Cause {
     /// All of them, in the order of metrics.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::InvalidNew,
         Self::Edge,
         Self::BehindGateway,
@@ -47,7 +52,9 @@ impl Cause {
         Self::PodEmpty,
         Self::HeldBack,
         Self::FileNotReloaded,
+        Self::NotReloadable,
         Self::PodBehind,
+        Self::NotPushed,
         Self::Unexplained,
     ];
 
@@ -64,7 +71,9 @@ impl Cause {
             Self::PodEmpty => "pod-empty",
             Self::HeldBack => "held-back",
             Self::FileNotReloaded => "file-not-reloaded",
+            Self::NotReloadable => "not-reloadable",
             Self::PodBehind => "pod-behind",
+            Self::NotPushed => "not-pushed",
             Self::Unexplained => "unexplained",
         }
     }
@@ -79,7 +88,6 @@ impl Cause {
                 | Self::BehindGateway
                 | Self::PushFailing
                 | Self::Fallback
-                | Self::PodEmpty
                 | Self::HeldBack
         )
     }
@@ -94,9 +102,10 @@ impl Cause {
             Self::StaleWorker | Self::FileNotReloaded => "reload the gateway",
             Self::PushFailing => "mend the object that CD-322 names: until then no renewal arrives",
             Self::Fallback => "mend the object that CD-323 names: until then what it carries is left out",
-            Self::PodEmpty => {
-                "change any object that the ingress controller translates (a label will not do): it pushes then"
+            Self::PodEmpty | Self::NotPushed => {
+                "change the annotation konghq.com/tags of the host's Secret (another annotation or a label will not do): the ingress controller pushes then"
             }
+            Self::NotReloadable => "restart the gateway: a reload does not bring this certificate",
             Self::HeldBack => "wait half a minute: the pod that hangs is set aside then",
             Self::PodBehind => "reload or restart this one: its fellows are right",
             Self::Unexplained => "reload the gateway; if that does not help, restart it",
@@ -138,6 +147,10 @@ pub struct Facts {
     pub serves_default: bool,
     /// At least one other endpoint of the gateway is up and does not drift for this host.
     pub others_right: bool,
+    /// The expectation is newer than the configuration that the endpoint was pushed last; `None` when either is not known.
+    pub stored_after_push: Option<bool>,
+    /// Only a restart loads this certificate.
+    pub only_by_restart: bool,
 }
 
 /// Names the cause.
@@ -151,10 +164,14 @@ pub const fn cause(facts: &Facts) -> Cause {
         Cause::StaleWorker
     } else if let Some(cause) = by_loading(facts) {
         cause
+    } else if facts.only_by_restart && !matches!(facts.stored_after_start, Some(false)) {
+        Cause::NotReloadable
     } else if matches!(facts.stored_after_start, Some(true)) {
         Cause::FileNotReloaded
     } else if facts.others_right {
         Cause::PodBehind
+    } else if matches!(facts.stored_after_push, Some(true)) {
+        Cause::NotPushed
     } else {
         Cause::Unexplained
     }
@@ -200,6 +217,33 @@ mod tests {
         assert_eq!(cause(&newer), Cause::FileNotReloaded);
         assert_eq!(cause(&Facts { stored_after_start: Some(false), ..newer }), Cause::PodBehind);
         assert_eq!(cause(&Facts::default()), Cause::Unexplained);
+    }
+
+    #[test]
+    fn what_only_a_restart_loads_is_not_reloadable_while_it_is_newer_than_the_start() {
+        let inline = Facts {
+            only_by_restart: true,
+            stored_after_start: Some(true),
+            others_right: true,
+            ..Facts::default()
+        };
+        assert_eq!(cause(&inline), Cause::NotReloadable);
+        assert_eq!(cause(&Facts { stored_after_start: None, ..inline }), Cause::NotReloadable);
+        // It was restarted since, and serves something else still: that is another matter.
+        assert_eq!(cause(&Facts { stored_after_start: Some(false), ..inline }), Cause::PodBehind);
+    }
+
+    #[test]
+    fn what_no_endpoint_was_pushed_since_it_was_stored_is_not_pushed() {
+        let since = |after| cause(&Facts { stored_after_push: after, ..Facts::default() });
+        assert_eq!(since(Some(true)), Cause::NotPushed);
+        assert_eq!(since(Some(false)), Cause::Unexplained, "it was pushed, and is not served all the same");
+        assert_eq!(since(None), Cause::Unexplained);
+        let others = Facts { stored_after_push: Some(true), others_right: true, ..Facts::default() };
+        assert_eq!(cause(&others), Cause::PodBehind, "its fellows have it");
+        let refused =
+            Facts { stored_after_push: Some(true), loading: Some(Loading::Refused), ..Facts::default() };
+        assert_eq!(cause(&refused), Cause::PushFailing, "it cannot be pushed");
     }
 
     #[test]

@@ -112,6 +112,12 @@ impl Configurations {
         self.0.get(endpoint)?.changed
     }
 
+    /// Since when it is known to run by the configuration that it has; `None` where it has none, or nothing tells.
+    #[must_use]
+    pub fn since(&self, endpoint: &str) -> Option<Millis> {
+        self.0.get(endpoint).filter(|pod| !pod.is_empty()).map(|pod| pod.since)
+    }
+
     /// Whether it has none longer than a start takes.
     #[must_use]
     pub fn is_empty(&self, endpoint: &str, now: Millis) -> bool {

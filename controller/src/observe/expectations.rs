@@ -98,6 +98,15 @@ impl Expectations {
         self.index().entry(listed).map(|entry| entry.since)
     }
 
+    /// Where what is expected of a host is from: `NAMESPACE/SECRET` in a cluster.
+    #[must_use]
+    pub fn source(&self, listed: &str) -> Option<String> {
+        if listed == DEFAULT {
+            return self.ledger.default.as_ref().map(|default| default.source.clone());
+        }
+        self.index().entry(listed).map(|entry| entry.source.clone())
+    }
+
     /// The index, for as long as the answer is held.
     pub fn index(&self) -> MutexGuard<'_, Index<()>> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)

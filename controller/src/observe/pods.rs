@@ -5,7 +5,7 @@
 use super::findings as kinds;
 use crate::cluster::ObjectName;
 use crate::cluster::object::Labels;
-use crate::cluster::pod::{Pod, Port, Service};
+use crate::cluster::pod::{Pod, Port, ReadOnce, Service, Workload};
 use crate::cluster::selector::Selector;
 use crate::config::{Endpoint, ProxyProtocol, TokenFrom};
 use crate::converge::Millis;
@@ -62,6 +62,10 @@ pub struct PodEndpoint {
     pub started: Option<Millis>,
     /// Of which revision of its workload it is, where its labels say so: while pods differ in it, a rollout runs.
     pub revision: Box<str>,
+    /// What makes it.
+    pub workload: Option<Workload>,
+    /// What only a restart brings.
+    pub read_once: ReadOnce,
 }
 
 /// What a Deployment, and what a StatefulSet or DaemonSet calls the revision of a pod.
@@ -167,6 +171,8 @@ fn endpoint(
         uid: pod.metadata.uid.clone(),
         ready: pod.is_ready(),
         started: pod.status.start_time.map(Millis::from),
+        workload: pod.workload(),
+        read_once: pod.spec.read_once.clone(),
         revision: REVISIONS
             .iter()
             .find_map(|label| pod.metadata.labels.get(*label))

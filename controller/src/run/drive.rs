@@ -15,7 +15,7 @@ use crate::observe::pushes::follow as follow_pushes;
 use crate::observe::tls;
 use crate::observe::watch::{Seen, Settings, Wish, endpoint as watch_endpoint};
 use crate::remedy::config::Act;
-use crate::remedy::{self, Outcome, Pod};
+use crate::remedy::{self, NotStarted, Outcome, Target};
 use certdrift_contract::Ledger;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -92,7 +92,7 @@ pub(super) async fn drive(gateway: Locked, effects: Vec<Effect>, mut stop: watch
 /// What came of something that was waited for.
 enum Done {
     /// A remedy has ended, or was not started.
-    Remedy(u64, Result<Outcome, String>),
+    Remedy(u64, Result<Outcome, NotStarted>),
     /// It was asked what cert-manager may do to Secrets of this namespace.
     Reviewed(Box<str>, Suspects),
 }
@@ -100,7 +100,14 @@ enum Done {
 fn taken(gateway: &Locked, done: Done) -> Vec<Effect> {
     match done {
         Done::Remedy(id, Ok(outcome)) => ended(gateway, id, outcome),
-        Done::Remedy(id, Err(why)) => lock(gateway).event(Event::RemedyNotStarted { id, why }, clock::now()),
+        Done::Remedy(id, Err(NotStarted { why, template_is_owned })) => {
+            let mut gateway = lock(gateway);
+            let mut effects = gateway.event(Event::RemedyNotStarted { id, why }, clock::now());
+            if template_is_owned {
+                effects.extend(gateway.has_owned_template(clock::now()));
+            }
+            effects
+        }
         Done::Reviewed(namespace, suspects) => {
             lock(gateway).reviewed(namespace, suspects);
             Vec::new()
@@ -249,12 +256,12 @@ impl Hands {
                     };
                     let (id, client) = (intent.id, self.client.clone());
                     let fence = lock(gateway).cluster().and_then(|cluster| cluster.leadership.clone());
-                    let pod = lock(gateway).pod_of(&intent.endpoint);
+                    let target = lock(gateway).target(&intent);
                     let acts = lock(gateway).acts();
                     let handle = self.under_way.spawn(async move {
                         Done::Remedy(
                             intent.id,
-                            fenced(fence, acts, &remedy.act, &intent, &client, pod.as_ref()).await,
+                            fenced(fence, acts, &remedy.act, &intent, &client, target.as_ref()).await,
                         )
                     });
                     self.running.insert(id, handle);
@@ -323,17 +330,17 @@ async fn fenced(
     act: &Act,
     intent: &Intent,
     client: &Client,
-    pod: Option<&Pod>,
-) -> Result<Outcome, String> {
-    let Some(leadership) = fence else { return remedy::perform(act, intent, client, pod).await };
+    target: Option<&Target>,
+) -> Result<Outcome, NotStarted> {
+    let Some(leadership) = fence else { return remedy::perform(act, intent, client, target).await };
     let Intent { gateway, endpoint, host, remedy, .. } = intent;
     let text = format!("{}: {remedy} for {host} on {endpoint}", intent.key());
     leadership.intend(gateway, Some(text), Some(acts.clone())).await.map_err(|why| why.to_string())?;
     // Whatever this process has waited for since: between this look and the act is nothing that waits.
     if !leadership.leads() {
-        return Err(NotFenced::NotLeading.to_string());
+        return Err(NotFenced::NotLeading.to_string().into());
     }
-    let outcome = remedy::perform(act, intent, client, pod).await;
+    let outcome = remedy::perform(act, intent, client, target).await;
     // What was not started is no act.
     let before = acts.split_last().filter(|_| outcome.is_err()).map(|(_, before)| before.to_vec());
     // One that stays there is taken off by the next.

@@ -45,7 +45,7 @@ gateways:
 
 {{- /* What gateways need, gathered over all of them: which APIs, and what in which namespace. */ -}}
 {{- define "certdrift.needs" -}}
-{{- $needs := dict "ingresses" false "api" false "standard" false "pushes" false "places" (dict) "pushers" (dict) -}}
+{{- $needs := dict "ingresses" false "api" false "standard" false "pushes" false "touches" false "places" (dict) "pushers" (dict) -}}
 {{- range $gateway := .Values.gateways }}
   {{- $own := .kubernetes | default dict }}
   {{- $bindings := $own.bindings | default dict }}
@@ -63,14 +63,20 @@ gateways:
     {{- $_ := set $needs.pushers $from $pusher }}
   {{- end }}
   {{- with $own.namespace }}
-    {{- $place := get $needs.places . | default (dict "pods" false "services" false "evicts" false) }}
+    {{- $place := get $needs.places . | default (dict "pods" false "services" false "evicts" false "execs" false "restarts" false) }}
     {{- with $own.pods }}
       {{- $_ := set $place "pods" true }}
       {{- if .service }}{{ $_ := set $place "services" true }}{{ end }}
     {{- end }}
     {{- $policy := $gateway.policy | default dict }}
-    {{- range $policy.remedies }}
-      {{- if and (hasKey . "evict") (eq ($policy.mode | default "observe") "heal") }}{{ $_ := set $place "evicts" true }}{{ end }}
+    {{- if eq ($policy.mode | default "observe") "heal" }}
+      {{- range $policy.remedies }}
+        {{- /* where somebody else writes the template, a rollout evicts */ -}}
+        {{- if or (hasKey . "evict") (hasKey . "rollout") }}{{ $_ := set $place "evicts" true }}{{ end }}
+        {{- if hasKey . "rollout" }}{{ $_ := set $place "restarts" true }}{{ end }}
+        {{- if hasKey . "kube_exec" }}{{ $_ := set $place "execs" true }}{{ end }}
+        {{- if hasKey . "touch" }}{{ $_ := set $needs "touches" true }}{{ end }}
+      {{- end }}
     {{- end }}
     {{- $_ := set $needs.places . $place }}
   {{- end }}
@@ -84,7 +90,7 @@ gateways:
 {{- if ne .Values.reach "keyless" }}
 - apiGroups: [""]
   resources: [secrets]
-  verbs: [list, watch]
+  verbs: [list, watch{{ if $needs.touches }}, get, patch{{ end }}]
 {{- end }}
 {{- if $needs.ingresses }}
 - apiGroups: [networking.k8s.io]

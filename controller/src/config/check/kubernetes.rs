@@ -1,9 +1,10 @@
 //! What can be wrong with the sections `kubernetes`.
 use super::{Told, is_name};
 use crate::cluster::ObjectName;
-use crate::config::kubernetes::{InCluster, IngressController, Kubernetes, Pods, Port, Reach};
+use crate::config::kubernetes::{Dialect, InCluster, IngressController, Kubernetes, Pods, Port, Reach};
 use crate::config::{Config, Gateway};
 use crate::publish::config_map::map::Place;
+use crate::remedy::config::Act;
 
 const NAMESPACE: &str = "write the name of a namespace, as kubectl get namespaces lists it";
 const OBJECT: &str = "write NAMESPACE/NAME";
@@ -49,6 +50,18 @@ pub(super) fn cluster(cluster: &Kubernetes, told: &mut Told) {
     }
 }
 
+/// What `touch` needs: Secrets that may be looked at, and Kong's ingress controller, which takes tags from them.
+fn touch(own: &InCluster, reach: Option<Reach>, at: &str, told: &mut Told) {
+    let api = own.bindings.gateway_api.as_ref();
+    if own.bindings.kong_ingress.is_none() && api.is_none_or(|api| api.dialect != Dialect::Kong) {
+        let why = "it changes what Kong's ingress controller reads, and that binds nothing to this gateway";
+        told.tell(at, why, "use another remedy");
+    } else if reach == Some(Reach::Keyless) {
+        let why = "with reach: keyless no Secret may be looked at or changed";
+        told.tell(at, why, "leave it out, or say reach: namespaces");
+    }
+}
+
 pub(super) fn gateway(config: &Config, gateway: &Gateway, own: &InCluster, at: &str, told: &mut Told) {
     let reach = config.kubernetes.as_ref().map(|cluster| cluster.reach);
     if reach.is_none() {
@@ -66,6 +79,11 @@ pub(super) fn gateway(config: &Config, gateway: &Gateway, own: &InCluster, at: &
     }
     if !is_name(&own.namespace) {
         told.tell(&format!("{at}.namespace"), &format!("{:?} is no namespace", own.namespace), NAMESPACE);
+    }
+    let remedies = gateway.policy.remedies.iter().enumerate();
+    for (n, _) in remedies.filter(|(_, remedy)| matches!(remedy.act, Act::Touch(_))) {
+        let gateway = at.strip_suffix(".kubernetes").unwrap_or(at);
+        touch(own, reach, &format!("{gateway}.policy.remedies[{n}].touch"), told);
     }
     let bindings = &own.bindings;
     if bindings.kong_ingress.is_none() && bindings.gateway_api.is_none() && bindings.secrets.is_none() {

@@ -200,7 +200,7 @@ impl Checker {
                 self.loading.remove(endpoint);
                 self.forget(|(name, _)| name == endpoint);
             }
-            Event::Loading { endpoint, loading } => {
+            Event::Loading { endpoint, loading, .. } => {
                 self.loading.remove(endpoint);
                 if let (Some(loading), true) = (loading, self.endpoints.contains_key(endpoint)) {
                     self.loading.insert(endpoint.clone(), *loading);

@@ -126,7 +126,12 @@ fn moves() -> impl Strategy<Value = Move> {
     let lasts = prop_oneof![Just(0i64), Just(2_000), Just(21_000), Just(29_000)];
     let workload = (any::<bool>(), prop::option::of(0u32..3), prop::option::of(0u32..2)).prop_map(
         |(rollout_running, replicas, disruptions_allowed)| {
-            Move::Workload(Workload { rollout_running, replicas, disruptions_allowed })
+            Move::Workload(Workload {
+                rollout_running,
+                replicas,
+                disruptions_allowed,
+                template_is_owned: false,
+            })
         },
     );
     prop_oneof![
@@ -182,6 +187,7 @@ pub(super) fn events(step: &Move, context: Context) -> Vec<(i64, Event)> {
                 expected_since: None,
                 served: Some(OLD),
                 expected: vec![NEW],
+                read_once: false,
             }))
         }
         Move::Ripe { endpoint: e, host: h, lasts } => [1i64, *lasts, 1_000]
@@ -199,6 +205,7 @@ pub(super) fn events(step: &Move, context: Context) -> Vec<(i64, Event)> {
                     expected_since: None,
                     served: Some(OLD),
                     expected: vec![NEW],
+                    read_once: false,
                 };
                 Some((wait, Event::Observed(seen)))
             })
@@ -230,7 +237,7 @@ pub(super) fn events(step: &Move, context: Context) -> Vec<(i64, Event)> {
         }
         Move::Gone { endpoint: e } => at_once(Event::EndpointGone { endpoint: endpoint(*e) }),
         Move::Loading { endpoint: e, loading } => {
-            at_once(Event::Loading { endpoint: endpoint(*e), loading: *loading })
+            at_once(Event::Loading { endpoint: endpoint(*e), loading: *loading, pushed: None })
         }
         Move::Policy(policy) => at_once(Event::PolicyChanged { policy: policy.clone() }),
         Move::Acknowledge { host: h, lasts } => at_once(Event::Acknowledged(Acknowledgement {

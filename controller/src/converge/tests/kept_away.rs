@@ -4,7 +4,7 @@ use crate::converge::Mode;
 use crate::diagnose::{Cause, Loading};
 
 fn loads(run: &mut Run, loading: Option<Loading>) -> Vec<Action> {
-    run.tell(&Event::Loading { endpoint: "a".into(), loading })
+    run.tell(&Event::Loading { endpoint: "a".into(), loading, pushed: None })
 }
 
 fn mends(actions: &[Action]) -> Vec<String> {

@@ -104,6 +104,7 @@ impl Run {
             expected_since: None,
             served: Some(served),
             expected: vec![NEW],
+            read_once: false,
         }))
     }
 

@@ -240,7 +240,7 @@ fn the_budget_of_the_hour_is_kept_and_the_wait_is_told() {
 fn a_restart_waits_for_its_window_other_rollouts_a_replica_and_the_disruption_budget() {
     let text = r#"{"mode": "heal", "grace": "1s", "alert_after": "7d", "windows": [{"from": "02:00", "to": "03:00"}],
         "remedies": [{"name": "restart", "restarts": true, "command": {"argv": ["true"]}}]}"#;
-    let free = Workload { rollout_running: false, replicas: Some(2), disruptions_allowed: None };
+    let free = Workload { replicas: Some(2), ..Workload::default() };
     for (minutes, workload, started) in [
         (119, free, false),
         (121, free, true),

@@ -1,10 +1,12 @@
 //! Where a gateway serves: the configured endpoints, and the pods that live now.
 use super::origin::Origin;
 use super::{Effect, Gateway};
-use crate::cluster::ObjectName;
+use crate::cluster::pod::ReadOnce;
+use crate::cluster::{self, ObjectName};
 use crate::config::Endpoint;
-use crate::converge::{Event, Millis, Status, Workload};
-use crate::remedy::Pod;
+use crate::converge::{Event, Intent, Millis, Status, Workload};
+use crate::remedy::{Pod, Target};
+use certdrift_contract::index::DEFAULT;
 use std::collections::BTreeSet;
 
 /// What begins the key of a finding about pods.
@@ -27,6 +29,10 @@ pub struct Place {
     pub ready: bool,
     /// Of which revision of its workload its pod is.
     pub revision: Box<str>,
+    /// What makes its pod.
+    pub workload: Option<cluster::pod::Workload>,
+    /// What only a restart of its pod brings.
+    pub read_once: ReadOnce,
 }
 
 /// Whether it is the same, ready or not.
@@ -60,20 +66,58 @@ impl Gateway {
             started: pod.started,
             ready: pod.ready,
             revision: pod.revision,
+            workload: pod.workload,
+            read_once: pod.read_once,
         });
         let mut effects = self.serves_at(places.collect(), now);
-        let workload = workload(&self.places);
-        if self.machine.as_ref().is_some_and(|machine| machine.workload != workload) {
-            effects.extend(self.event(Event::Workload(workload), now));
-        }
+        effects.extend(self.tell_workload(now));
         effects
     }
 
-    /// The pod of an endpoint, and the way to it.
-    pub(in crate::run) fn pod_of(&self, endpoint: &str) -> Option<Pod> {
-        let place = self.place(endpoint).filter(|place| !place.uid.is_empty())?;
+    /// What a remedy for a drift acts on, and the way to it.
+    pub(in crate::run) fn target(&self, intent: &Intent) -> Option<Target> {
         let client = self.cluster()?.client.clone();
-        Some(Pod { client, name: ObjectName::parse(endpoint)?, uid: place.uid.clone() })
+        let place = self.place(&intent.endpoint).filter(|place| !place.uid.is_empty());
+        let name = ObjectName::parse(&intent.endpoint);
+        let pod = place.zip(name).map(|(place, name)| Pod { name, uid: place.uid.clone() });
+        Some(Target {
+            client,
+            pod,
+            workload: place.and_then(|place| place.workload.clone()),
+            template_is_owned: self.template_is_owned,
+            secret: self.secret_of(&intent.host),
+        })
+    }
+
+    /// The Secret that a host's certificate is from.
+    fn secret_of(&self, host: &str) -> Option<ObjectName> {
+        ObjectName::parse(&self.expectations.as_ref()?.source(host)?)
+    }
+
+    /// Whether an endpoint reads a host's certificate once, at its start.
+    pub(super) fn reads_once(&self, endpoint: &str, host: &str) -> bool {
+        let Some(place) = self.place(endpoint) else { return false };
+        let ReadOnce { secrets, default } = &place.read_once;
+        if host == DEFAULT && *default {
+            return true;
+        }
+        let pod = ObjectName::parse(endpoint);
+        let is_here = |secret: &ObjectName| pod.as_ref().is_some_and(|pod| pod.namespace == secret.namespace);
+        !secrets.is_empty() && self.secret_of(host).is_some_and(|s| is_here(&s) && secrets.contains(&s.name))
+    }
+
+    /// Somebody else writes the template of its pods: nobody of ours changes it from here on.
+    pub(in crate::run) fn has_owned_template(&mut self, now: Millis) -> Vec<Effect> {
+        self.template_is_owned = true;
+        self.tell_workload(now)
+    }
+
+    fn tell_workload(&mut self, now: Millis) -> Vec<Effect> {
+        let workload = Workload { template_is_owned: self.template_is_owned, ..workload(&self.places) };
+        if self.machine.as_ref().is_some_and(|machine| machine.workload != workload) {
+            return self.event(Event::Workload(workload), now);
+        }
+        Vec::new()
     }
 
     /// It serves at the configured endpoints and at these from now on: who is not there any more is forgotten, who is
@@ -85,6 +129,8 @@ impl Gateway {
             started: None,
             ready: true,
             revision: Box::default(),
+            workload: None,
+            read_once: ReadOnce::default(),
         });
         let places: Vec<Place> = configured.chain(pods).collect();
         let mut effects = self.became_ready(&places, now);
@@ -182,5 +228,6 @@ fn workload(places: &[Place]) -> Workload {
         rollout_running: revisions.len() > 1,
         replicas: Some(u32::try_from(ready).unwrap_or(u32::MAX)),
         disruptions_allowed: None,
+        template_is_owned: false,
     }
 }

@@ -42,9 +42,10 @@ impl Gateway {
         let troubles = self.troubles(now);
         for endpoint in names {
             let loading = troubles.get(&endpoint).map(|trouble| trouble.loading);
-            let known = self.machine().and_then(|m| m.endpoints.get(&endpoint)).map(|known| known.loading);
-            if known.is_some_and(|known| known != loading) {
-                effects.extend(self.event(Event::Loading { endpoint, loading }, now));
+            let pushed = self.loaded.since(&endpoint).filter(|_| self.is_pushed_to());
+            let known = self.machine().and_then(|m| m.endpoints.get(&endpoint));
+            if known.is_some_and(|known| (known.loading, known.pushed) != (loading, pushed)) {
+                effects.extend(self.event(Event::Loading { endpoint, loading, pushed }, now));
             }
         }
         for (loading, kind) in [

@@ -118,6 +118,8 @@ pub struct Gateway {
     leads: bool,
     /// Until when nothing is done about a gateway that another replica was healing when it stopped leading.
     waits: Option<Millis>,
+    /// Somebody else writes the template of its pods, as a remedy found.
+    template_is_owned: bool,
     /// When the first change was heard of that is not published yet.
     heard: Option<Millis>,
     /// When Events were thought of last.
@@ -214,6 +216,7 @@ impl Gateway {
             origin,
             leads,
             waits: None,
+            template_is_owned: false,
             heard: None,
             noted: now,
             config,

@@ -1,4 +1,5 @@
 use super::*;
+use crate::cluster::pod::ReadOnce;
 use crate::config::Overrides;
 use crate::config::load::parse;
 use crate::converge::{Observed, Sight, Status};
@@ -52,6 +53,7 @@ impl Run {
             expected_since: None,
             served: None,
             expected: Vec::new(),
+            read_once: false,
         }))
     }
 
@@ -161,7 +163,15 @@ fn many_hosts_that_one_remedy_mends_are_one_write() {
 /// A pod as an endpoint.
 fn pod(name: &str, uid: &str, address: &str) -> Place {
     let endpoint = serde_json::from_value(serde_json::json!({"name": name, "address": address})).unwrap();
-    Place { endpoint, uid: uid.into(), started: None, ready: true, revision: Box::default() }
+    Place {
+        endpoint,
+        uid: uid.into(),
+        started: None,
+        ready: true,
+        revision: Box::default(),
+        workload: None,
+        read_once: ReadOnce::default(),
+    }
 }
 
 impl Run {

@@ -116,6 +116,7 @@ impl Gateway {
                 .map(Millis::from),
             served,
             expected: judged.expected.clone(),
+            read_once: self.reads_once(&observation.endpoint, &observation.host),
         };
         self.event(Event::Observed(observed), now)
     }
