@@ -27,7 +27,7 @@ fn bare_certdrift_shows_four_examples_and_where_to_begin() {
 fn help_of_every_command_is_as_kept() {
     kept("help", &transcript("certdrift", &["--help"]));
     kept("help-short", &transcript("certdrift", &["-h"]));
-    for command in ["run", "status", "check", "ledger", "config", "explain", "completion", "man"] {
+    for command in ["run", "status", "check", "doctor", "ledger", "config", "explain", "completion", "man"] {
         kept(&format!("help-{command}"), &transcript("certdrift", &[command, "--help"]));
     }
     for (command, below) in
@@ -83,7 +83,7 @@ fn as_a_kubectl_plugin_it_shows_itself_so() {
 
 #[test]
 fn every_short_help_fits_one_screen() {
-    for command in ["run", "status", "check", "ledger", "config", "explain", "completion", "man"] {
+    for command in ["run", "status", "check", "doctor", "ledger", "config", "explain", "completion", "man"] {
         let told = transcript("certdrift", &[command, "-h"]);
         assert!(told.lines().count() <= 50, "{command}: {} lines", told.lines().count());
         assert!(told.lines().all(|line| line.chars().count() <= 100), "{told}");

@@ -88,6 +88,8 @@ pub enum Command {
     Status(super::status::Args),
     /// Look at what hosts serve, right now; needs no set-up
     Check(super::check::Args),
+    /// Check the installation and what it stands on, with the mend for what is wrong
+    Doctor(super::doctor::Args),
     /// Check a configuration, print its schema, or an example
     Config(super::config::Args),
     /// Explain a code such as CD-101; without one, list them all

@@ -7,6 +7,7 @@ mod argv;
 pub mod check;
 pub mod completion;
 pub mod config;
+pub mod doctor;
 pub mod explain;
 pub mod ledger;
 pub mod man;
@@ -153,6 +154,7 @@ fn dispatch(cli: &Cli, out: &Output, name: &str) -> Result<Exit, Failure> {
         Some(Command::Run(args)) => run::run(args, out),
         Some(Command::Status(args)) => status::run(args, out),
         Some(Command::Check(args)) => check::run(args, out),
+        Some(Command::Doctor(args)) => doctor::run(args, out),
         Some(Command::Config(args)) => config::run(args, out),
         Some(Command::Explain(args)) => explain::run(args, out),
         Some(Command::Ledger(args)) => ledger::run(args, out),

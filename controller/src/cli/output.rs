@@ -37,6 +37,12 @@ impl Marks {
     pub const UNICODE: Self = Self { good: "✓", bad: "✗", unknown: "?", none: "–" };
     /// For any other.
     pub const ASCII: Self = Self { good: "+", bad: "x", unknown: "?", none: "-" };
+
+    /// Whether characters beyond ASCII can be shown.
+    #[must_use]
+    pub const fn is_unicode(self) -> bool {
+        !self.good.is_ascii()
+    }
 }
 
 /// An answer that can be shown in every format.

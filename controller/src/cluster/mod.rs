@@ -11,10 +11,13 @@ pub mod ingress;
 pub mod kinds;
 pub mod object;
 pub mod pod;
+pub mod review;
 pub mod selector;
+pub mod server;
 mod token;
 pub mod watch;
 mod watched;
 pub mod watches;
+pub mod workload;
 
 pub use object::{Condition, Meta, Names, ObjectName};
