@@ -3,6 +3,7 @@
 use crate::cluster::review::Right;
 use crate::config::Config;
 use crate::config::kubernetes::{Dialect, Reach};
+use crate::converge::Mode;
 use std::collections::BTreeSet;
 
 const CORE: &str = "";
@@ -45,9 +46,10 @@ pub fn of(config: &Config, own: &str) -> Vec<Need> {
                 all.add("pods.service", n, CORE, &["services"], &["list", "watch"]);
             }
         }
-        let evicts = gateway.policy.remedies.iter().any(|remedy| remedy.act.kind() == "evict");
-        if evicts && gateway.policy.mode == crate::converge::Mode::Heal {
-            all.add("evict among the remedies, with mode: heal", n, CORE, &["pods/eviction"], &["create"]);
+        let heals = gateway.policy.mode == Mode::Heal;
+        let remedies = gateway.policy.remedies.iter().filter(|_| heals);
+        for kind in remedies.map(|remedy| remedy.act.kind()) {
+            all.remedy(kind, n, reach);
         }
         if cluster.events && cluster.reach == Reach::Namespaces && told.insert(n) {
             all.add("kubernetes.events", n, EVENTS, &["events"], &["create", "get", "patch"]);
@@ -148,6 +150,29 @@ impl Needs {
         }
     }
 
+    /// What a remedy needs of a gateway whose pods are in `n`.
+    fn remedy(&mut self, kind: &str, n: &str, reach: &[String]) {
+        match kind {
+            "evict" => self.add("evict among the remedies", n, CORE, &["pods/eviction"], &["create"]),
+            "rollout" => {
+                let by = "rollout among the remedies";
+                // Where somebody else writes the template, it evicts.
+                self.add(by, n, CORE, &["pods/eviction"], &["create"]);
+                self.add(by, n, "apps", &["deployments", "statefulsets", "daemonsets"], &["get", "patch"]);
+            }
+            "kube-exec" => {
+                self.add("kube_exec among the remedies", n, CORE, &["pods/exec"], &["get", "create"])
+            }
+            "touch" => {
+                for namespace in reach {
+                    self.add("touch among the remedies", namespace, CORE, &["secrets"], &["get", "patch"]);
+                }
+            }
+            // On this machine, or somebody else's: nothing of the API server.
+            _ => {}
+        }
+    }
+
     fn add(
         &mut self,
         by: &'static str,
@@ -193,7 +218,7 @@ gateways:
     bindings: {kong_ingress: {}, gateway_api: {controller: a/b, dialect: standard}}
     pods: {service: kong}
     ingress_controller: {metrics: {labels: {app: kic}}}
-  policy: {mode: heal, remedies: [{name: evict, evict: {}}]}
+  policy: {mode: heal, remedies: [{name: a, evict: {}}, {name: b, touch: {}}, {name: c, rollout: {}}, {name: d, kube_exec: {}}]}
 ";
 
     fn needs(kubernetes: &str) -> BTreeSet<String> {
