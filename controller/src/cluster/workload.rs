@@ -113,6 +113,8 @@ pub struct Mount {
     pub name: Box<str>,
     /// Where.
     pub mount_path: Box<str>,
+    /// One file or folder of the volume only; empty: all of it.
+    pub sub_path: Box<str>,
 }
 
 /// A probe of the kubelet.
@@ -194,11 +196,25 @@ impl TemplateSpec {
     /// The Secret whose volume holds this path, as a container sees it.
     #[must_use]
     pub fn secret_at<'a>(&'a self, container: &Container, path: &str) -> Option<&'a str> {
-        let holds = |mount: &&Mount| path.starts_with(mount.mount_path.trim_end_matches('/'));
-        let mount = container.volume_mounts.iter().filter(holds).max_by_key(|m| m.mount_path.len())?;
+        let mount = mount_of(container, path)?;
         let volume = self.volumes.iter().find(|volume| volume.name == mount.name)?;
         volume.secret.as_ref().map(|secret| &*secret.secret_name)
     }
+
+    /// Whether a path is in a mount that the kubelet never updates.
+    #[must_use]
+    pub fn is_sub_path(&self, container: &Container, path: &str) -> bool {
+        mount_of(container, path).is_some_and(|mount| !mount.sub_path.is_empty())
+    }
+}
+
+/// The deepest mount that holds a path.
+fn mount_of<'a>(container: &'a Container, path: &str) -> Option<&'a Mount> {
+    let holds = |mount: &&Mount| {
+        let rest = path.strip_prefix(mount.mount_path.trim_end_matches('/'));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    container.volume_mounts.iter().filter(holds).max_by_key(|m| m.mount_path.len())
 }
 
 /// A list of objects of one kind.

@@ -54,6 +54,12 @@ impl Wanted {
         };
         Some(Self { of, needs })
     }
+
+    /// What has to be watched for it.
+    #[must_use]
+    pub const fn needs(&self) -> &Needs {
+        &self.needs
+    }
 }
 
 /// A cluster that is watched.

@@ -1,6 +1,6 @@
 //! The checks there are: name, category, what each looks at; and which of them are wanted.
 use super::facts::Facts;
-use super::judge::{cluster, own, rights};
+use super::judge::{answers, bindings, cluster, gateway, own, plugins, rights, versions};
 use super::report::Outcome;
 use crate::finding::Finding;
 use crate::observe::findings::CHECK_USAGE;
@@ -14,13 +14,20 @@ pub enum Category {
     Cluster,
     /// Who may do what.
     Permissions,
+    /// Versions that work together.
+    Versions,
+    /// The gateways' pods.
+    Gateway,
+    /// What binds certificates to hosts.
+    Bindings,
     /// certdrift's own objects.
     Certdrift,
 }
 
 impl Category {
     /// In the order in which they are shown.
-    pub const ALL: [Self; 3] = [Self::Cluster, Self::Permissions, Self::Certdrift];
+    pub const ALL: [Self; 6] =
+        [Self::Cluster, Self::Permissions, Self::Versions, Self::Gateway, Self::Bindings, Self::Certdrift];
 
     /// Its name, for `--only` and `--skip`, and its heading.
     #[must_use]
@@ -28,6 +35,9 @@ impl Category {
         match self {
             Self::Cluster => "cluster",
             Self::Permissions => "permissions",
+            Self::Versions => "versions",
+            Self::Gateway => "gateway",
+            Self::Bindings => "bindings",
             Self::Certdrift => "certdrift",
         }
     }
@@ -54,6 +64,14 @@ pub enum Ask {
     Lease,
     /// The ledgers' ConfigMaps.
     Ledgers,
+    /// The gateways' pods, as the API server has them.
+    Pods,
+    /// What they answer.
+    Answers,
+    /// What the controller's rules say of bindings.
+    Bindings,
+    /// Plugins of Kong's ingress controller.
+    Plugins,
 }
 
 /// When a check can be made.
@@ -115,6 +133,26 @@ pub const CHECKS: &[Check] = &[
         &[Ask::Storing, Ask::Kinds],
         rights::storing,
     ),
+    check("version-kubernetes", Category::Versions, When::Always, &[Ask::Server], versions::kubernetes),
+    check(
+        "version-cert-manager",
+        Category::Versions,
+        When::Always,
+        &[Ask::CertManager, Ask::Kinds],
+        versions::cert_manager,
+    ),
+    check("version-gateway", Category::Versions, When::Always, &[Ask::Pods], versions::gateways),
+    check("pods", Category::Gateway, When::Always, &[Ask::Bindings, Ask::Pods], bindings::pods),
+    check("wasm", Category::Gateway, When::Always, &[Ask::Pods], gateway::wasm),
+    check("tap-include", Category::Gateway, When::Always, &[Ask::Pods], gateway::tap),
+    check("status", Category::Gateway, When::Always, &[Ask::Answers], answers::status),
+    check("filter", Category::Gateway, When::Always, &[Ask::Answers], answers::filter),
+    check("tap-report", Category::Gateway, When::Always, &[Ask::Answers], answers::tap),
+    check("probes", Category::Gateway, When::Always, &[Ask::Pods], gateway::probes),
+    check("allow", Category::Gateway, When::Always, &[Ask::Plugins], plugins::allow),
+    check("metrics", Category::Gateway, When::Always, &[Ask::Plugins], plugins::metrics),
+    check("default-certificate", Category::Gateway, When::Always, &[Ask::Pods], gateway::default_certificate),
+    check("skipped-bindings", Category::Bindings, When::Always, &[Ask::Bindings], bindings::bindings),
     check("deployment", Category::Certdrift, When::After, &[Ask::Deployment], own::deployment),
     check("lease", Category::Certdrift, When::After, &[Ask::Lease], own::lease),
     check("ledgers", Category::Certdrift, When::After, &[Ask::Ledgers], own::ledgers),

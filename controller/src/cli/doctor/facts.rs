@@ -1,18 +1,20 @@
 //! What was asked of a cluster, with its answers. An answer that could not be had is its reason, never an empty one.
-use crate::cluster::ObjectName;
 use crate::cluster::review::Right;
 use crate::cluster::server::Server;
 use crate::cluster::workload::{Deployment, Template};
+use crate::cluster::{Meta, ObjectName};
 use crate::config::Config;
+use crate::finding::Finding;
 use crate::issuance::permission::Verb;
 use certdrift_contract::{Ledger, UnixTime};
+use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An answer, or why there is none.
 pub type Looked<T> = Result<T, String>;
 
 /// What was never asked.
-fn not_asked<T>() -> Looked<T> {
+pub(super) fn not_asked<T>() -> Looked<T> {
     Err("it was not asked for".to_owned())
 }
 
@@ -55,6 +57,74 @@ pub struct Held {
     pub lasts: i64,
 }
 
+/// What one endpoint says of itself; each is none where it was not to be asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// Kong's status: the number of its workers.
+    pub status: Option<Looked<usize>>,
+    /// The filter's report: its version, and what it has to say against its configuration.
+    pub report: Option<Looked<(String, Vec<String>)>>,
+    /// The tap's report: the number of its workers.
+    pub tap: Option<Looked<usize>>,
+}
+
+/// A gateway's pod.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SeenPod {
+    /// As the API server has it.
+    pub template: Template,
+    /// What it says.
+    pub said: Said,
+}
+
+/// What was seen of a gateway in the cluster.
+#[derive(Debug)]
+pub struct Seen {
+    /// Its pods; an error where they may not be listed.
+    pub pods: Looked<Vec<SeenPod>>,
+    /// Its other endpoints, by name.
+    pub fixed: BTreeMap<String, Said>,
+    /// Names of the Secrets in its namespace that a Certificate keeps.
+    pub renewed: Looked<BTreeSet<String>>,
+    /// What the controller's own rules say of its bindings and its pods.
+    pub findings: Looked<Vec<Finding>>,
+}
+
+/// A KongPlugin or KongClusterPlugin, as far as it may be the filter.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Plugin {
+    /// Its name.
+    pub metadata: Meta,
+    /// Of what.
+    pub plugin: Box<str>,
+    /// As the filter reads it.
+    pub config: serde_json::Value,
+}
+
+impl Plugin {
+    /// Whether it is our filter.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        &*self.plugin == "certdrift"
+    }
+
+    /// `kongplugin/certdrift -n shop`, as kubectl takes it.
+    #[must_use]
+    pub fn kubectl(&self) -> String {
+        match &*self.metadata.namespace {
+            "" => format!("kongclusterplugin/{}", self.metadata.name),
+            namespace => format!("kongplugin/{} -n {namespace}", self.metadata.name),
+        }
+    }
+
+    /// The ranges that may see health.
+    pub fn allows(&self) -> impl Iterator<Item = &str> {
+        let allow = self.config.pointer("/health/allow").and_then(serde_json::Value::as_array);
+        allow.into_iter().flatten().filter_map(serde_json::Value::as_str)
+    }
+}
+
 /// All that was asked.
 #[derive(Debug)]
 pub struct Facts {
@@ -82,6 +152,12 @@ pub struct Facts {
     pub lease: Looked<Option<Held>>,
     /// By gateway.
     pub ledgers: BTreeMap<String, Looked<Option<Ledger>>>,
+    /// All pods in the namespaces of gateways and their ingress controllers.
+    pub pods: BTreeMap<String, Looked<Vec<Template>>>,
+    /// By gateway.
+    pub gateways: BTreeMap<String, Seen>,
+    /// Plugins of Kong's ingress controller; empty where it has none of that kind.
+    pub plugins: Looked<Vec<Plugin>>,
 }
 
 impl Facts {
@@ -101,6 +177,9 @@ impl Facts {
             deployment: not_asked(),
             lease: not_asked(),
             ledgers: BTreeMap::new(),
+            pods: BTreeMap::new(),
+            gateways: BTreeMap::new(),
+            plugins: not_asked(),
         }
     }
 }

@@ -52,4 +52,48 @@ kinds! {
     LEASE_FREE = "CD-551" Error, "nobody leads",
         why "The Lease that replicas agree by is not there, has no holder, or was not renewed for longer than it lasts. Nobody publishes, heals or posts Events.",
         mend "read why: kubectl logs of certdrift's Deployment; CD-430 says what keeps it from the Lease";
+    /// The kubelet asks healthz.
+    PROBE_HEALTHZ = "CD-601" Error, "a kubelet's probe asks the filter's healthz",
+        why "healthz is 503 while any host drifts, and drift comes to all pods at once: the kubelet takes the whole fleet out of the Service, or restarts it, over a certificate that is old and still valid.",
+        mend "let the probe ask livez (liveness) or readyz (readiness, startup); healthz is for monitors";
+    /// Wasm is off.
+    WASM_OFF = "CD-602" Error, "the gateway does not run the filter",
+        why "The configuration reads the filter's report, and Kong runs no Wasm filter there: it is off unless KONG_WASM is on, it takes filters of its own folder only with KONG_WASM_FILTERS=user, and from 3.11 on there is no Wasm at all.",
+        mend "switch it on, or leave the filter out and read the tap: deploy/kong/README.md";
+    /// No tap.
+    TAP_ABSENT = "CD-603" Warning, "the gateway does not include the tap",
+        why "The tap is the nginx include that says which certificate each connection was served. Without it a worker that serves an old certificate is met only by chance.",
+        mend "mount the three files and name them in nginx_http_include and nginx_proxy_include: deploy/kong/README.md";
+    /// Nothing answers.
+    SILENT = "CD-604" Error, "the gateway does not answer where its configuration says",
+        why "Status, the filter's report or the tap's report was asked at the port and path of the configuration, and what came was no such answer.",
+        mend "compare port and path with what the pod listens on; for report and tap the token too";
+    /// Another version.
+    FILTER_VERSION = "CD-605" Warning, "the filter is of another version than certdrift",
+        why "Filter and controller work with the other's previous release. One that is older still was not tried.",
+        mend "roll out the filter of this release: docs/filter.md";
+    /// The filter's own complaint.
+    FILTER_PROBLEM = "CD-606" Error, "the filter says that its configuration is wrong",
+        why "It stays passive, as a filter in the data path must, and says why in its report.",
+        mend "correct its configuration: docs/filter.md";
+    /// Too wide.
+    ALLOW_WIDE = "CD-607" Warning, "the filter's allow list is wide",
+        why "Whoever is in health.allow sees which hosts are served with which certificates. The peer is the connection's own: behind a load balancer that translates addresses every client has a private one.",
+        mend "allow loopback only, and give monitors a token (health.token)";
+    /// Nobody renews it.
+    DEFAULT_UNRENEWED = "CD-608" Warning, "nobody renews the gateway's default certificate",
+        why "It is served wherever no host matches. Kong makes one itself, signed by itself for localhost, when none is set.",
+        mend "let a Certificate keep a Secret, mount that, and name it in KONG_SSL_CERT and in default_secret of certdrift's configuration";
+    /// Inline.
+    INLINE = "CD-609" Warning, "the default certificate stands in the gateway's environment",
+        why "A process keeps its environment for life: no reload takes a renewal, only new pods do.",
+        mend "mount it as a file";
+    /// Never updated.
+    SUB_PATH = "CD-610" Error, "the default certificate is mounted by subPath",
+        why "The kubelet never updates such a mount. The Secret is renewed and the file in the pod stays as it was when the pod began.",
+        mend "mount the whole Secret as a folder";
+    /// Pods that nobody chooses.
+    NO_METRICS = "CD-611" Warning, "the filter's metrics are not shown",
+        why "Kong's prometheus plugin leaves out what Wasm filters count unless wasm_metrics is true.",
+        mend "set wasm_metrics: true in the prometheus plugin's configuration";
 }

@@ -4,6 +4,7 @@
 //! look (the rim) ─> facts ─> judge, a pure function a check ─> report ─> text or JSON
 //! ```
 pub mod check;
+pub mod compat;
 pub mod facts;
 pub mod findings;
 pub mod judge;

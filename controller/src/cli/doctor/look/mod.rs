@@ -1,9 +1,10 @@
 //! The rim: asks the cluster for what the wanted checks look at. Nothing is written anywhere.
 mod find;
+mod gateways;
 mod rights;
 
 use super::check::{Ask, Check};
-use super::facts::{Facts, Held, Looked};
+use super::facts::{Facts, Held, Looked, Seen};
 use crate::clock;
 use crate::cluster::call::{Call, Refusal};
 use crate::cluster::server;
@@ -13,7 +14,7 @@ use certdrift_contract::json::Limits;
 use certdrift_contract::{Ledger, UnixTime};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How long one answer may take.
@@ -40,7 +41,7 @@ async fn get<T: DeserializeOwned>(client: &kube::Client, path: String) -> Looked
 /// Asks for all that these checks look at.
 pub async fn look(client: &kube::Client, at: Where, checks: &[&Check]) -> Facts {
     let asks: BTreeSet<Ask> = checks.iter().flat_map(|check| check.asks).copied().collect();
-    let wants = |ask| asks.contains(&ask);
+    let wants = |ask: Ask| asks.contains(&ask);
     let server = server::look(client).await;
     let away = server.as_ref().err().map(|why| format!("the API server gives no answer: {why}"));
     if let Some(why) = away {
@@ -82,13 +83,23 @@ pub async fn look(client: &kube::Client, at: Where, checks: &[&Check]) -> Facts 
             facts.ledgers.insert(gateway, ledger);
         }
     }
+    if wants(Ask::Plugins) {
+        facts.plugins = gateways::plugins(client).await;
+    }
+    gateways::look(client, &mut facts, wants).await;
     facts
 }
 
 /// Nothing else can be told.
 fn silent(facts: Facts, why: &str) -> Facts {
-    let gateways: Vec<String> =
-        facts.here.config.iter().flat_map(|config| &config.gateways).map(|g| g.name.clone()).collect();
+    let places = facts.here.config.iter().flat_map(|config| &config.gateways);
+    let gateways: Vec<String> = places.filter(|g| g.kubernetes.is_some()).map(|g| g.name.clone()).collect();
+    let seen = || Seen {
+        pods: Err(why.to_owned()),
+        fixed: BTreeMap::new(),
+        renewed: Err(why.to_owned()),
+        findings: Err(why.to_owned()),
+    };
     Facts {
         cert_manager_kinds: Err(why.to_owned()),
         gateway_api_kinds: Err(why.to_owned()),
@@ -98,6 +109,8 @@ fn silent(facts: Facts, why: &str) -> Facts {
         cert_manager: Err(why.to_owned()),
         deployment: Err(why.to_owned()),
         lease: Err(why.to_owned()),
+        plugins: Err(why.to_owned()),
+        gateways: gateways.iter().map(|gateway| (gateway.clone(), seen())).collect(),
         ledgers: gateways.into_iter().map(|gateway| (gateway, Err(why.to_owned()))).collect(),
         ..facts
     }
