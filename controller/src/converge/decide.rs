@@ -4,6 +4,7 @@ use super::drift::{self, Elsewhere};
 use super::findings::{
     DRIFT_OBSERVED, DRIFT_UNSETTLED, NO_REMEDY, REMEDIES_EXHAUSTED, REMEDY_FAILED, REMEDY_INTERRUPTED,
 };
+use super::replaced;
 use super::state::{Drift, Endpoint, InFlight, Proving, Seen, State};
 use super::wait::{self, Wait, gateway_is_free, may_start};
 use crate::diagnose::Cause;
@@ -47,6 +48,7 @@ pub(super) fn end_remedy(state: &mut State, end: &End<'_>, out: &mut Vec<Action>
         settled: works_until.plus(policy.settle.as_millis()),
         until: works_until.plus(policy.prove_within.as_millis()),
     };
+    replaced::ended(state, proving);
     for drift in state.endpoints.values_mut().flat_map(|e| e.drifts.values_mut()) {
         drift.seen = Seen::default();
         drift.next_probe = age;
@@ -85,6 +87,7 @@ pub(super) fn not_started(state: &mut State, why: &str, out: &mut Vec<Action>) {
     let age = state.clock.age();
     state.round = age;
     state.refused = Some(age);
+    replaced::not_started(state);
     if let Some(at) = state.starts.iter().rposition(|start| *start == started) {
         state.starts.remove(at);
     }
@@ -118,6 +121,7 @@ pub(super) fn expire(state: &mut State, out: &mut Vec<Action>) {
         }
     }
     out.extend(unproven.into_iter().map(|what| record(state, what)));
+    replaced::expire(state, out);
     let wall = state.clock.wall();
     let ended: Vec<String> =
         state.acknowledged.values().filter(|a| a.until <= wall).map(|a| a.host.clone()).collect();
@@ -349,6 +353,7 @@ fn probe(state: &mut State, out: &mut Vec<Action>) {
         due.push((name.to_owned(), host.to_owned(), every));
     }
     let mut asked: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    replaced::probes(state, &mut asked);
     for (name, host, every) in due {
         if let Some(drift) = state.endpoints.get_mut(&name).and_then(|e| e.drifts.get_mut(&host)) {
             drift.next_probe = age.plus(every);
@@ -380,6 +385,7 @@ pub(super) fn follow_sight(state: &mut State, name: &str, host: &str, out: &mut 
 
 /// Forgets the drifts of one host, everywhere: what is expected of it is another thing now.
 pub(super) fn forget_host(state: &mut State, host: &str, out: &mut Vec<Action>) {
+    state.replaced.remove(host);
     for (name, endpoint) in &mut state.endpoints {
         if let Some(code) = endpoint.drifts.remove(host).and_then(|drift| drift.alert) {
             out.push(Action::Clear { endpoint: name.clone(), host: host.to_owned(), code });

@@ -3,6 +3,7 @@ use super::action::{Action, Record, What};
 use super::clock::Age;
 use super::event::{Observed, Sight};
 use super::policy::Policy;
+use super::replaced;
 use super::state::{Drift, Endpoint, Seen, State, WorkerSeen};
 use crate::diagnose::{self, Cause, Facts};
 use certdrift_contract::{DriftClass, Evidence};
@@ -28,7 +29,8 @@ pub(super) fn observed(state: &mut State, seen: &Observed, out: &mut Vec<Action>
 fn wrong(state: &mut State, seen: &Observed, class: DriftClass, began: Age, out: &mut Vec<Action>) {
     let (age, wall) = (state.clock.age(), state.clock.wall());
     let Some(endpoint) = state.endpoints.get_mut(&seen.endpoint) else { return };
-    let drift = endpoint.drifts.entry(seen.host.clone()).or_insert_with(|| {
+    let is_new = !endpoint.drifts.contains_key(&seen.host);
+    endpoint.drifts.entry(seen.host.clone()).or_insert_with(|| {
         out.push(Action::Record(Record {
             at: wall,
             gateway: state.gateway.clone(),
@@ -59,6 +61,11 @@ fn wrong(state: &mut State, seen: &Observed, class: DriftClass, began: Age, out:
             next_probe: age,
         }
     });
+    if is_new {
+        replaced::inherit(state, &seen.endpoint, &seen.host);
+    }
+    let of = state.endpoints.get_mut(&seen.endpoint);
+    let Some(drift) = of.and_then(|endpoint| endpoint.drifts.get_mut(&seen.host)) else { return };
     drift.class = class;
     drift.served = seen.served;
     drift.expected.clone_from(&seen.expected);
@@ -106,7 +113,12 @@ fn right(state: &mut State, seen: &Observed, began: Age, out: &mut Vec<Action>) 
         return;
     }
     let Some(endpoint) = state.endpoints.get_mut(&seen.endpoint) else { return };
-    let Some(drift) = endpoint.drifts.get_mut(&seen.host) else { return };
+    let Some(drift) = endpoint.drifts.get_mut(&seen.host) else {
+        if seen.evidence == Evidence::Handshake {
+            replaced::right(state, seen, out);
+        }
+        return;
+    };
     let sights = &mut drift.seen;
     remember_worker(sights, seen.worker.as_deref(), true, began);
     // A sight that is older than the newest wrong one does not outdo it.

@@ -180,4 +180,7 @@ pub struct Workload {
     /// evicted one by one instead of a rollout.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub template_is_owned: bool,
+    /// Its certificates are files that the kubelet mounts, and brings anew once it gets to it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub files_are_mounted: bool,
 }

@@ -74,6 +74,7 @@ mod event;
 pub mod findings;
 pub mod period;
 mod policy;
+mod replaced;
 mod state;
 mod wait;
 mod window;
@@ -86,6 +87,7 @@ pub use clock::{LONGEST_GAP, Millis};
 pub use decide::MARGIN;
 pub use event::{Acknowledgement, Event, Observed, Sight, Workload};
 pub use policy::{Mode, Policy};
+pub use replaced::Replaced;
 pub(crate) use state::SCHEMA;
 pub use state::{Drift, Endpoint, InFlight, Proving, Seen, State, Status, WorkerSeen};
 pub use wait::{FRESH, Wait, gateway_is_free, may_start};
@@ -145,7 +147,7 @@ fn take(state: &mut State, event: &Event, out: &mut Vec<Action>) {
             }
         }
         Event::EndpointUp { endpoint, edge, workers, started } => {
-            let known = state.endpoints.entry(endpoint.clone()).or_default();
+            let known = state.heard_of(endpoint);
             if known.status != Status::Up {
                 // What was seen before it went away is of another time; nothing older outdoes it all the same.
                 for drift in known.drifts.values_mut() {
@@ -157,14 +159,15 @@ fn take(state: &mut State, event: &Event, out: &mut Vec<Action>) {
                 (Status::Up, *edge, *workers, *started);
         }
         Event::EndpointStarting { endpoint } => {
-            state.endpoints.entry(endpoint.clone()).or_default().status = Status::Starting;
+            state.heard_of(endpoint).status = Status::Starting;
         }
         Event::EndpointUnreachable { endpoint } => {
-            state.endpoints.entry(endpoint.clone()).or_default().status = Status::Unreachable;
+            state.heard_of(endpoint).status = Status::Unreachable;
         }
         Event::EndpointGone { endpoint } => {
             let gone = state.endpoints.remove(endpoint);
             for (host, drift) in gone.into_iter().flat_map(|e| e.drifts) {
+                replaced::gone(state, endpoint, host.clone(), &drift);
                 if let Some(code) = drift.alert {
                     out.push(Action::Clear { endpoint: endpoint.clone(), host, code });
                 }
@@ -210,6 +213,7 @@ fn restarted(state: &mut State, out: &mut Vec<Action>) {
     decide::end_remedy(state, &End::Interrupted, out);
     state.round = age;
     let until = age.plus(state.policy.prove_within.as_millis());
+    replaced::restarted(state, until);
     for endpoint in state.endpoints.values_mut() {
         endpoint.status = Status::Unreachable;
         (endpoint.loading, endpoint.pushed) = (None, None);

@@ -3,6 +3,7 @@ use super::action::Intent;
 use super::clock::{Age, Clock, Millis};
 use super::event::{Acknowledgement, Workload};
 use super::policy::Policy;
+use super::replaced::Replaced;
 use crate::diagnose::{Cause, Loading};
 use certdrift_contract::{DriftClass, Fingerprint};
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,9 @@ pub struct State {
     pub invalid: BTreeSet<String>,
     /// By name.
     pub endpoints: BTreeMap<String, Endpoint>,
+    /// Hosts that drifted on endpoints which a remedy has taken away.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub replaced: BTreeMap<String, Replaced>,
     /// Drifts somebody lets be, by host.
     pub acknowledged: BTreeMap<String, Acknowledgement>,
     /// What runs the gateway.
@@ -62,6 +66,9 @@ pub struct InFlight {
 pub struct Endpoint {
     /// Whether it answers.
     pub status: Status,
+    /// When it was first heard of.
+    #[serde(default)]
+    pub born: Age,
     /// It stands in front of the gateway and is not ours to heal.
     pub edge: bool,
     /// How many workers it has.
@@ -180,6 +187,7 @@ impl State {
             revision: 0,
             invalid: BTreeSet::new(),
             endpoints: BTreeMap::new(),
+            replaced: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
             workload: Workload::default(),
             in_flight: None,
@@ -195,6 +203,13 @@ impl State {
         self.endpoints.iter().flat_map(|(name, endpoint)| {
             endpoint.drifts.iter().map(move |(host, drift)| (name.as_str(), endpoint, host.as_str(), drift))
         })
+    }
+
+    /// An endpoint, from now on if it was not known.
+    pub(super) fn heard_of(&mut self, endpoint: &str) -> &mut Endpoint {
+        let born = self.clock.age();
+        let new = || Endpoint { born, ..Endpoint::default() };
+        self.endpoints.entry(endpoint.to_owned()).or_insert_with(new)
     }
 
     /// When the remedies of the last hour were started, by the wall clock, oldest first.
@@ -224,6 +239,7 @@ impl Default for Endpoint {
     fn default() -> Self {
         Self {
             status: Status::Up,
+            born: Age(0),
             edge: false,
             workers: None,
             started: None,

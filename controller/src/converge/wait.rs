@@ -9,6 +9,8 @@ use crate::diagnose::Cause;
 pub const FRESH: u64 = 30_000;
 /// What was refused before its act is not asked for again within so many milliseconds.
 const AFTER_REFUSAL: u64 = 10_000;
+/// The kubelet looks after mounts once a minute, and by a copy of the Secret that may be as old. Milliseconds.
+const MOUNTED_WITHIN: i64 = 120_000;
 const HOUR: u64 = 3_600_000;
 
 /// Why no remedy is started for a drift now; in the order in which it is asked.
@@ -32,6 +34,8 @@ pub enum Wait {
     FreshHandshake,
     /// A fellow that hangs holds up the push, for half a minute at most.
     HeldBack,
+    /// The kubelet may not have brought the file yet: a reload would load the old one.
+    Mount,
     /// Mode is `observe`.
     Observe,
     /// The gateway behind this edge drifts too and is mended first.
@@ -76,6 +80,7 @@ impl Wait {
             Self::SecondSight => "a second sight of it",
             Self::FreshHandshake => "a fresh handshake to confirm it",
             Self::HeldBack => "a pod that hangs to be set aside by the ingress controller",
+            Self::Mount => "the kubelet to bring the file to the pod",
             Self::Observe => "a human, because mode is observe",
             Self::BehindGateway => "the gateway behind this edge to be right",
             Self::NoRemedy => "a human, because no remedy is for its cause",
@@ -114,6 +119,7 @@ pub fn may_start(
     }
     confirmed(state, endpoint, drift)?;
     let remedy = next_remedy(&state.policy, name, drift)?;
+    is_mounted(state, drift)?;
     free?;
     if state.policy.remedies.get(remedy).is_some_and(|r| r.restarts) {
         may_restart(&state.policy, &state.workload, state.clock.wall())?;
@@ -167,6 +173,13 @@ fn next_remedy(policy: &Policy, name: &str, drift: &Drift) -> Result<usize, Wait
     fitting.find(|(_, r)| !drift.tried.contains(&r.name)).map(|(n, _)| n).ok_or(Wait::Exhausted)
 }
 
+/// A file that a reload should load is there by now.
+fn is_mounted(state: &State, drift: &Drift) -> Result<(), Wait> {
+    let is_due = drift.cause == Cause::FileNotReloaded && state.workload.files_are_mounted;
+    let since = drift.expected_since.map_or(0, |at| state.clock.wall().since(at));
+    if is_due && since < MOUNTED_WITHIN { Err(Wait::Mount) } else { Ok(()) }
+}
+
 /// No remedy is in flight or unproven, and interval and budget allow one. It looks at every drift, so it is asked once
 /// for all of them: ten thousand hosts drift when one reload is missed.
 ///
@@ -180,7 +193,7 @@ pub fn gateway_is_free(state: &State) -> Result<(), Wait> {
     if state.in_flight.is_some() {
         return Err(Wait::InFlight);
     }
-    if state.drifts().any(|(_, _, _, drift)| drift.proving.is_some()) {
+    if !state.replaced.is_empty() || state.drifts().any(|(_, _, _, drift)| drift.proving.is_some()) {
         return Err(Wait::OtherProving);
     }
     if state.refused.is_some_and(|at| age.since(at) < AFTER_REFUSAL) {

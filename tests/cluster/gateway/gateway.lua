@@ -1,5 +1,6 @@
 -- A gateway that takes its certificates by push, as Kong without a database does: POST /config on the admin port, all or
--- nothing, kept in memory, taken by all workers at once, lost with the process and not with a reload.
+-- nothing, kept in memory, taken by all workers at once, lost with the process and not with a reload. `POST /stick` makes
+-- one worker stay with what it has.
 --
 -- What is pushed is lines, not Kong's JSON: for each certificate `certificate NAME`, a `sni NAME` for each of its names,
 -- its PEM blocks, `end`; and `plugin WORDS`, which stands for what is no certificate and can be refused.
@@ -37,7 +38,7 @@ local function parse(text)
       what = nil
     elseif line:sub(1, 4) == "sni " then
       names[#names + 1] = line:sub(5):lower()
-    else
+    elseif line:sub(1, 5) ~= "tags " then
       pem[#pem + 1] = line
     end
   end
@@ -104,14 +105,26 @@ end
 -- What this worker has parsed last.
 local loaded, by_name
 
+local function refresh()
+  local hash = state:get("hash")
+  -- A worker that is stuck keeps what it has until it is replaced.
+  if hash and hash ~= loaded and not state:get("stuck:" .. ngx.worker.pid()) then
+    by_name, loaded = parse(state:get("text")), hash
+  end
+  return by_name
+end
+
+-- The worker that answers this is stuck from here on.
+function gateway.stick()
+  refresh()
+  state:set("stuck:" .. ngx.worker.pid(), true)
+  ngx.say('{"stuck":', ngx.worker.pid(), "}")
+end
+
 -- Kong's order: the name itself, `*.parent` for names of three labels or more, `*`. Else the placeholder stays.
 function gateway.certificate()
-  local hash = state:get("hash")
-  if not hash then
+  if not refresh() then
     return
-  end
-  if hash ~= loaded then
-    by_name, loaded = parse(state:get("text")), hash
   end
   local name = (ssl.server_name() or ""):lower()
   local found = by_name[name]

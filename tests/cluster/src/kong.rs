@@ -79,7 +79,8 @@ impl Kong {
     }
 
     /// Switches faults of the stand-in, all at once: `reject` (an Ingress that spoils the configuration), `fallback`,
-    /// `lag` (seconds), `miss` (pods whose admin port refuses), `hang` (a pod); what is not named is off.
+    /// `lag` (seconds), `miss` (pods whose admin port refuses), `deaf` (Secrets whose changes are not heard of), `hang` (a
+    /// pod); what is not named is off.
     ///
     /// # Errors
     /// It does not answer, or knows no such fault.

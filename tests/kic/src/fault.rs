@@ -17,6 +17,8 @@ pub(crate) struct Faults {
     pub(crate) lag: u64,
     /// Names of pods whose admin port refuses.
     pub(crate) miss: Vec<String>,
+    /// `NAMESPACE/NAME` of Secrets whose changes it does not hear of, until their tags are others.
+    pub(crate) deaf: Vec<String>,
     /// Name of a pod that hangs: all others wait for it, 30 s.
     pub(crate) hang: Option<String>,
 }

@@ -2,7 +2,7 @@
 use crate::event::Events;
 use crate::fault::{Faults, Shared};
 use crate::gateway::{Gateway, PATIENCE};
-use crate::translate::{Configuration, translate};
+use crate::translate::{Configuration, tags, translate};
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::core::v1::{ObjectReference, Pod, Secret};
 use k8s_openapi::api::networking::v1::Ingress;
@@ -38,6 +38,8 @@ pub(crate) struct Controller {
     taken: BTreeMap<(String, std::net::IpAddr), String>,
     /// Pods that could not be reached the last time: that is said once.
     unreachable: BTreeSet<String>,
+    /// Each Secret as it was heard of last.
+    known: BTreeMap<String, Secret>,
     /// What the objects were at the last pass that went well.
     snapshot: Option<String>,
 }
@@ -45,7 +47,16 @@ pub(crate) struct Controller {
 impl Controller {
     pub(crate) fn new(client: Client, settings: Settings, shared: Arc<Shared>) -> Self {
         let (events, taken) = (Events::default(), BTreeMap::new());
-        Self { client, settings, shared, events, taken, unreachable: BTreeSet::new(), snapshot: None }
+        Self {
+            client,
+            settings,
+            shared,
+            events,
+            taken,
+            unreachable: BTreeSet::new(),
+            known: BTreeMap::new(),
+            snapshot: None,
+        }
     }
 
     /// One pass.
@@ -55,6 +66,7 @@ impl Controller {
         let ingresses = self.api::<Ingress>().list(&all).await.context("Ingresses")?.items;
         let of_tls = ListParams::default().fields("type=kubernetes.io/tls");
         let secrets = self.api::<Secret>().list(&of_tls).await.context("Secrets")?.items;
+        let secrets: Vec<Secret> = secrets.into_iter().map(|secret| self.heard(secret, &faults)).collect();
         let versions = ingresses.iter().map(kube::ResourceExt::resource_version);
         let snapshot = format!(
             "{:?} {:?} {:?}",
@@ -82,6 +94,17 @@ impl Controller {
         let went_well = self.push_to_all(&faults, &configuration, without.as_ref()).await?;
         self.snapshot = went_well.then_some(snapshot);
         Ok(())
+    }
+
+    /// The Secret as it is known to be.
+    fn heard(&mut self, secret: Secret, faults: &Faults) -> Secret {
+        let name = format!("{}/{}", secret.namespace().unwrap_or_default(), secret.name_any());
+        let known = self.known.get(&name).filter(|known| tags(*known) == tags(&secret));
+        if let Some(known) = known.filter(|_| faults.deaf.contains(&name)) {
+            return known.clone();
+        }
+        self.known.insert(name, secret.clone());
+        secret
     }
 
     /// Whether each gateway has all of it, or all of it that is sound.

@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Certificate {
     names: Vec<String>,
+    tags: Option<String>,
     pem: String,
 }
 
@@ -37,6 +38,9 @@ impl Configuration {
             let _ = writeln!(text, "certificate {name}");
             for name in &certificate.names {
                 let _ = writeln!(text, "sni {name}");
+            }
+            if let Some(tags) = &certificate.tags {
+                let _ = writeln!(text, "tags {tags}");
             }
             let _ = writeln!(text, "{}\nend", certificate.pem.trim_end());
         }
@@ -85,7 +89,9 @@ pub(crate) fn translate(
         };
         match pem(secret) {
             Some(pem) => {
-                configuration.certificates.insert(name, Certificate { names: hosts, pem });
+                configuration
+                    .certificates
+                    .insert(name, Certificate { names: hosts, tags: tags(*secret), pem });
             }
             None => configuration.failures.push(Failure {
                 objects: vec![ingress, reference("Secret", "v1", *secret)],
@@ -94,6 +100,11 @@ pub(crate) fn translate(
         }
     }
     configuration
+}
+
+/// Those that an object gives its entity: another one makes another configuration. No other annotation does.
+pub(crate) fn tags(object: &impl kube::ResourceExt) -> Option<String> {
+    object.annotations().get("konghq.com/tags").cloned()
 }
 
 fn is_of(ingress: &Ingress, class: &str) -> bool {

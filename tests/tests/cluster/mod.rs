@@ -1,5 +1,7 @@
 //! What tests of the controller beside a real API server share: objects, a controller, and what it has published.
+pub(crate) mod account;
 pub(crate) mod gateway;
+pub(crate) mod kong;
 pub(crate) mod proxy;
 
 use certdrift_cluster::Cluster;

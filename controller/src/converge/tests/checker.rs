@@ -46,6 +46,9 @@ pub(super) struct Checker {
     round: Option<u64>,
     /// The reason of the last remedy, until the wire was seen there again or that need not be waited for any more.
     unproven: Option<Pair>,
+    /// Its endpoint is gone: these were known then, and another is to be looked at.
+    successor_of: Option<BTreeSet<String>>,
+    known_at_start: BTreeSet<String>,
     open: BTreeMap<Pair, Open>,
     pub(super) violations: Vec<Violation>,
 }
@@ -72,6 +75,8 @@ impl Checker {
             last_end: None,
             round: None,
             unproven: None,
+            successor_of: None,
+            known_at_start: BTreeSet::new(),
             open: BTreeMap::new(),
             violations: Vec::new(),
         }
@@ -159,7 +164,6 @@ impl Checker {
     fn forget(&mut self, gone: impl Fn(&Pair) -> bool) {
         self.sights.retain(|seen| !gone(&seen.pair));
         self.open.retain(|pair, _| !gone(pair));
-        self.unproven = self.unproven.take().filter(|pair| !gone(pair));
     }
 
     fn happens(&mut self, event: &Event) {
@@ -182,6 +186,8 @@ impl Checker {
                 self.revision = *revision;
                 self.invalid = !invalid.is_empty();
                 self.forget(|(_, host)| changed.contains(host) || removed.contains(host));
+                let is_same = |(_, host): &Pair| !changed.contains(host) && !removed.contains(host);
+                self.unproven = self.unproven.take().filter(is_same);
             }
             Event::EndpointUp { endpoint, edge, .. } => {
                 self.endpoints.insert(endpoint.clone(), true);
@@ -198,6 +204,9 @@ impl Checker {
                 self.endpoints.remove(endpoint);
                 self.edges.remove(endpoint);
                 self.loading.remove(endpoint);
+                if self.unproven.as_ref().is_some_and(|(name, _)| name == endpoint) {
+                    self.successor_of = Some(self.known_at_start.clone());
+                }
                 self.forget(|(name, _)| name == endpoint);
             }
             Event::Loading { endpoint, loading, .. } => {
@@ -257,7 +266,9 @@ impl Checker {
             self.open.entry(pair.clone()).or_insert(fresh);
         }
         if o.evidence == Evidence::Handshake && in_this_round && self.in_flight.is_none() {
-            self.unproven = self.unproven.take().filter(|p| *p != pair);
+            let is_successor = self.successor_of.as_ref().is_some_and(|known| !known.contains(&pair.0));
+            let seen = |p: &Pair| *p == pair || (is_successor && p.1 == pair.1);
+            self.unproven = self.unproven.take().filter(|p| !seen(p));
         }
         self.sights.push(Seen { pair, drift, evidence: o.evidence, began, arrived: self.age });
     }
@@ -309,6 +320,8 @@ impl Checker {
         self.in_flight = Some((intent.id, self.age, intent.timeout_ms));
         self.starts.push(self.age);
         self.unproven = Some(pair);
+        self.successor_of = None;
+        self.known_at_start = self.endpoints.keys().cloned().collect();
     }
 
     fn check_frequency(&mut self, intent: &Intent) {

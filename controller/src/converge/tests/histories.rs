@@ -126,12 +126,7 @@ fn moves() -> impl Strategy<Value = Move> {
     let lasts = prop_oneof![Just(0i64), Just(2_000), Just(21_000), Just(29_000)];
     let workload = (any::<bool>(), prop::option::of(0u32..3), prop::option::of(0u32..2)).prop_map(
         |(rollout_running, replicas, disruptions_allowed)| {
-            Move::Workload(Workload {
-                rollout_running,
-                replicas,
-                disruptions_allowed,
-                template_is_owned: false,
-            })
+            Move::Workload(Workload { rollout_running, replicas, disruptions_allowed, ..Workload::default() })
         },
     );
     prop_oneof![

@@ -1,9 +1,9 @@
 //! Tests of the machine: stories by hand, random histories, an exhaustive search, and replays.
 mod checker;
-mod evictions;
 mod histories;
 mod kept_away;
 mod model;
+mod pods;
 mod random;
 mod replay;
 mod stories;
@@ -25,6 +25,8 @@ struct Run {
     now: Millis,
     actions: Vec<Action>,
     told: Told,
+    /// Since when what is expected is expected.
+    expected_since: Option<Millis>,
 }
 
 fn policy(json: &str) -> Policy {
@@ -49,6 +51,7 @@ impl Run {
             now: START,
             actions: Vec::new(),
             told: Vec::new(),
+            expected_since: None,
         };
         run.up("a");
         run
@@ -101,7 +104,7 @@ impl Run {
             sight,
             began: self.now,
             revision: self.state().revision,
-            expected_since: None,
+            expected_since: self.expected_since,
             served: Some(served),
             expected: vec![NEW],
             read_once: false,

@@ -231,7 +231,18 @@ impl Watcher {
         }
         let key = (seen.observation.host.clone(), seen.observation.worker.clone().unwrap_or_default());
         let good = seen.proves() || !seen.verdict.judged();
-        let is_news = if good { self.troubled.remove(&key) } else { true };
+        // Beside a worker in trouble it counts that others are right: that is why they are told of again and again.
+        let (host, _) = &key;
+        let is_beside = || {
+            self.troubled
+                .range((host.clone(), String::new())..)
+                .next()
+                .is_some_and(|(other, _)| other == host)
+        };
+        let is_news = !good || is_beside();
+        if good {
+            self.troubled.remove(&key);
+        }
         if !good {
             let new = self.troubled.insert(key);
             if new && matches!(seen.verdict, Verdict::Drift(_)) {

@@ -113,7 +113,11 @@ impl Gateway {
     }
 
     fn tell_workload(&mut self, now: Millis) -> Vec<Effect> {
-        let workload = Workload { template_is_owned: self.template_is_owned, ..workload(&self.places) };
+        let workload = Workload {
+            template_is_owned: self.template_is_owned,
+            files_are_mounted: self.reads_files(),
+            ..workload(&self.places)
+        };
         if self.machine.as_ref().is_some_and(|machine| machine.workload != workload) {
             return self.event(Event::Workload(workload), now);
         }
@@ -229,5 +233,6 @@ fn workload(places: &[Place]) -> Workload {
         replicas: Some(u32::try_from(ready).unwrap_or(u32::MAX)),
         disruptions_allowed: None,
         template_is_owned: false,
+        files_are_mounted: false,
     }
 }
