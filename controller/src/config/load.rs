@@ -58,6 +58,14 @@ pub fn load(path: &Path, overrides: &Overrides) -> Result<Config, Vec<Finding>> 
     parse(&text, &name, overrides)
 }
 
+/// Reads a configuration that a controller elsewhere runs by: it has checked it there, where its tokens are.
+///
+/// # Errors
+/// It cannot be read as one of this version.
+pub fn elsewhere(text: &str, name: &str) -> Result<Config, Finding> {
+    serde_saphyr::from_str(text).map_err(|e| understood(&e, name))
+}
+
 /// Reads and checks a configuration's text; `name` is what findings call the file.
 ///
 /// # Errors

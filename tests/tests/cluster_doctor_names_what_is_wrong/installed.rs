@@ -8,6 +8,10 @@ use std::path::PathBuf;
 
 pub(super) const CERTDRIFT: &str = env!("CARGO_BIN_EXE_certdrift-under-test");
 
+/// As the chart writes it: files that are in the controller's pod only.
+const ELSEWHERE: &str = "listen: {address: \"0.0.0.0:9480\", token: {file: /etc/certdrift/token/token}, tls: {certificate: /etc/certdrift/tls/tls.crt, key: /etc/certdrift/tls/tls.key}}
+";
+
 /// Stands in for the kubelet: waits for the one pod with this label, and says that it runs on this machine.
 pub(super) fn kubelet_says(cluster: &Cluster, n: &str, label: &str, ready: bool) {
     let pod = wait::until("the pod", PATIENCE, || {
@@ -80,7 +84,7 @@ gateways:
         let mut items = vec![
             json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "certdrift", "namespace": own}}),
             json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "certdrift", "namespace": own},
-                "data": {"certdrift.yaml": self.configuration("")}}),
+                "data": {"certdrift.yaml": format!("{ELSEWHERE}{}", self.configuration(""))}}),
             json!({"apiVersion": "apps/v1", "kind": "Deployment",
                 "metadata": {"name": "certdrift", "namespace": own, "labels": {"app.kubernetes.io/name": "certdrift", "app.kubernetes.io/instance": "certdrift"}},
                 "spec": {"replicas": 1, "selector": {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "b"}},

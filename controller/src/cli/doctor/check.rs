@@ -66,6 +66,8 @@ pub enum Ask {
     Ledgers,
     /// The gateways' pods, as the API server has them.
     Pods,
+    /// Which Secrets beside them a Certificate keeps.
+    Renewed,
     /// What they answer.
     Answers,
     /// What the controller's rules say of bindings.
@@ -151,7 +153,13 @@ pub const CHECKS: &[Check] = &[
     check("probes", Category::Gateway, When::Always, &[Ask::Pods], gateway::probes),
     check("allow", Category::Gateway, When::Always, &[Ask::Plugins], plugins::allow),
     check("metrics", Category::Gateway, When::Always, &[Ask::Plugins], plugins::metrics),
-    check("default-certificate", Category::Gateway, When::Always, &[Ask::Pods], gateway::default_certificate),
+    check(
+        "default-certificate",
+        Category::Gateway,
+        When::Always,
+        &[Ask::Pods, Ask::Renewed],
+        gateway::default_certificate,
+    ),
     check("skipped-bindings", Category::Bindings, When::Always, &[Ask::Bindings], bindings::bindings),
     check("deployment", Category::Certdrift, When::After, &[Ask::Deployment], own::deployment),
     check("lease", Category::Certdrift, When::After, &[Ask::Lease], own::lease),

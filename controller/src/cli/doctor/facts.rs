@@ -33,6 +33,8 @@ pub struct Here {
     pub user: Option<String>,
     /// Its configuration; none where none was named or found.
     pub config: Option<Config>,
+    /// Why none was found, where one was looked for.
+    pub unread: Option<String>,
 }
 
 /// A right that a feature needs, and whether it is there.

@@ -37,6 +37,9 @@ pub struct Args {
     /// Of an installation elsewhere than in the namespace that the configuration or the kubeconfig names
     #[arg(short, long, value_name = "NAMESPACE")]
     namespace: Option<String>,
+    /// Name of its Deployment, where its label does not tell or may not be looked for
+    #[arg(long, value_name = "NAME")]
+    deployment: Option<String>,
     /// The configuration; else certdrift.yaml here, else /etc/certdrift/certdrift.yaml, else that of the Deployment in the cluster
     #[arg(short, long, env = "CERTDRIFT_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -82,7 +85,8 @@ pub fn run(args: &Args, out: &Output) -> Result<Exit, Failure> {
     let said = config.as_ref().and_then(|c| c.kubernetes.clone()).unwrap_or_default();
     let kubeconfig = args.kubeconfig.clone().or(said.kubeconfig);
     let context = args.context.clone().or(said.context);
-    let at = Where { namespace: args.namespace.clone(), config };
+    let deployment = args.deployment.clone();
+    let at = Where { namespace: args.namespace.clone(), deployment, config };
     let facts = super::block_on(async {
         let client =
             connect::client(kubeconfig.as_deref(), context.as_deref()).await.map_err(Failure::unknown)?;

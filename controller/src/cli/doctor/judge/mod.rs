@@ -38,6 +38,7 @@ gateways:
             release: Some("cd".to_owned()),
             user: Some("alice".to_owned()),
             config: Some(parse(CONFIG, "test", &Overrides::default()).unwrap()),
+            unread: None,
         };
         Facts::of(here, NOW)
     }

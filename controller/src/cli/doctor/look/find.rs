@@ -4,7 +4,8 @@ use super::{Where, get};
 use crate::cluster::ObjectName;
 use crate::cluster::review::whoami;
 use crate::cluster::workload::{ConfigMap, Deployment, List};
-use crate::config::{Config, Overrides};
+use crate::config::Config;
+use crate::config::load::elsewhere;
 
 /// The chart's label.
 const LABEL: &str = "app.kubernetes.io%2Fname%3Dcertdrift";
@@ -24,9 +25,10 @@ pub(super) fn offline(client: &kube::Client, at: Where) -> Here {
 pub(super) async fn here(client: &kube::Client, at: Where) -> (Here, Looked<Option<Deployment>>) {
     let named = at.namespace.is_some()
         || at.config.as_ref().is_some_and(|c| c.kubernetes.as_ref().is_some_and(|k| k.namespace.is_some()));
+    let name = at.deployment.clone();
     let mut here = offline(client, at);
     here.user = whoami(client).await.ok().filter(|user| !user.is_empty());
-    let found = deployment(client, &here, named).await;
+    let found = deployment(client, &here, named, name.as_deref()).await;
     if let Ok(Some(deployment)) = &found {
         here.namespace = deployment.metadata.namespace.to_string();
         here.deployment = Some(deployment.metadata.name.to_string());
@@ -37,7 +39,10 @@ pub(super) async fn here(client: &kube::Client, at: Where) -> (Here, Looked<Opti
         };
         here.account = Some(ObjectName::new(&here.namespace, account));
         if here.config.is_none() {
-            here.config = config(client, deployment).await;
+            match config(client, deployment).await {
+                Ok(config) => here.config = Some(config),
+                Err(why) => here.unread = Some(why),
+            }
         }
     }
     if here.account.is_none()
@@ -55,15 +60,16 @@ fn service_account(user: &str) -> Option<ObjectName> {
     Some(ObjectName::new(namespace, name))
 }
 
-/// The Deployment by the name that the chart gives it, which is that of the Lease; else by its label, here and then, when
-/// no namespace was named, anywhere.
-async fn deployment(client: &kube::Client, here: &Here, named: bool) -> Looked<Option<Deployment>> {
+/// The Deployment by its name; where none is given by its label, here and then, when no namespace was named, anywhere.
+async fn deployment(
+    client: &kube::Client,
+    here: &Here,
+    named: bool,
+    name: Option<&str>,
+) -> Looked<Option<Deployment>> {
     let n = &here.namespace;
-    if let Some(kubernetes) = here.config.as_ref().and_then(|c| c.kubernetes.as_ref()) {
-        let path = format!("/apis/apps/v1/namespaces/{n}/deployments/{}", kubernetes.lease);
-        if let Ok(Some(found)) = get(client, path).await {
-            return Ok(Some(found));
-        }
+    if let Some(name) = name {
+        return get(client, format!("/apis/apps/v1/namespaces/{n}/deployments/{name}")).await;
     }
     let here = format!("/apis/apps/v1/namespaces/{n}/deployments?labelSelector={LABEL}");
     let found: List<Deployment> = get(client, here).await?.unwrap_or_default();
@@ -87,14 +93,21 @@ fn only(found: List<Deployment>) -> Looked<Option<Deployment>> {
 }
 
 /// The configuration that the Deployment mounts.
-async fn config(client: &kube::Client, of: &Deployment) -> Option<Config> {
+async fn config(client: &kube::Client, of: &Deployment) -> Looked<Config> {
+    let mut why = "its Deployment mounts no ConfigMap with certdrift.yaml".to_owned();
     for volume in &of.spec.template.spec.volumes {
         let Some(map) = &volume.config_map else { continue };
         let path = format!("/api/v1/namespaces/{}/configmaps/{}", of.metadata.namespace, map.name);
-        let Ok(Some(map)) = get::<ConfigMap>(client, path).await else { continue };
-        if let Some(text) = map.data.get(KEY) {
-            return crate::config::load::parse(text, KEY, &Overrides::default()).ok();
+        match get::<ConfigMap>(client, path).await {
+            Ok(Some(map)) => {
+                if let Some(text) = map.data.get(KEY) {
+                    let name = format!("configmap {}", map.metadata.object());
+                    return elsewhere(text, &name).map_err(|finding| finding.to_string());
+                }
+            }
+            Ok(None) => why = format!("the ConfigMap {} is not there", map.name),
+            Err(refused) => why = refused,
         }
     }
-    None
+    Err(why)
 }

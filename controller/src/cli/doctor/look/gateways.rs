@@ -35,12 +35,13 @@ pub(super) async fn look(client: &kube::Client, facts: &mut Facts, wants: impl F
     let pods = wants(Ask::Pods) || wants(Ask::Answers);
     let mut listed: BTreeMap<String, Looked<Vec<Value>>> = BTreeMap::new();
     if pods {
-        let namespaces = places.iter().flat_map(|(_, own)| [Some(own.namespace.as_str()), own.pushed_from()]);
-        for namespace in namespaces.flatten().collect::<BTreeSet<_>>() {
+        // Where certdrift's own account may list them, and nowhere else.
+        let finders = places.iter().flat_map(|(_, own)| [own.finder(), own.pushers()]);
+        for namespace in finders.flatten().map(|finder| finder.namespace).collect::<BTreeSet<_>>() {
             let all = list(client, format!("/api/v1/namespaces/{namespace}/pods")).await;
             let templates = all.as_ref().map_err(Clone::clone).map(|all| read::<Template>(all));
-            facts.pods.insert(namespace.to_owned(), templates);
-            listed.insert(namespace.to_owned(), all);
+            facts.pods.insert(namespace.clone(), templates);
+            listed.insert(namespace, all);
         }
     }
     let mut findings = if wants(Ask::Bindings) { bindings(client, &config).await } else { BTreeMap::new() };
@@ -52,7 +53,7 @@ pub(super) async fn look(client: &kube::Client, facts: &mut Facts, wants: impl F
                 Some(_) => not_asked(),
             },
             fixed: if wants(Ask::Answers) { fixed(gateway).await } else { BTreeMap::new() },
-            renewed: if wants(Ask::Pods) { renewed(client, &own.namespace).await } else { not_asked() },
+            renewed: if wants(Ask::Renewed) { renewed(client, &own.namespace).await } else { not_asked() },
             findings: findings.remove(&gateway.name).unwrap_or_else(not_asked),
         };
         facts.gateways.insert(gateway.name.clone(), seen);

@@ -25,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Where {
     /// certdrift's own namespace.
     pub namespace: Option<String>,
+    /// The name of its Deployment; found by its label when absent.
+    pub deployment: Option<String>,
     /// Its configuration, where a file has it.
     pub config: Option<Config>,
 }

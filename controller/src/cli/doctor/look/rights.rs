@@ -22,7 +22,8 @@ async fn each(client: &kube::Client, who: &Who, needs: Vec<Need>) -> Vec<Asked> 
 /// What certdrift's account may do of what its configuration needs.
 pub(super) async fn ours(client: &kube::Client, here: &Here) -> Looked<Vec<Asked>> {
     let Some(config) = &here.config else {
-        return Err("its configuration is not known (name it with --config)".to_owned());
+        let why = here.unread.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+        return Err(format!("its configuration is not known (name it with --config){why}"));
     };
     let user = here.account.as_ref().map(|a| format!("system:serviceaccount:{}:{}", a.namespace, a.name));
     let who = match (&here.account, &here.user) {
