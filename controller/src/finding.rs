@@ -166,6 +166,7 @@ pub const CATALOGUE: &[&Kind] = &[
     &crate::converge::findings::STATE_DAMAGED,
     &crate::converge::findings::STATE_UNWRITABLE,
     &crate::converge::findings::HISTORY_UNWRITABLE,
+    &crate::converge::findings::RECORD_UNWRITABLE,
     &crate::lead::findings::NO_LEASE,
     &crate::config::findings::UNREADABLE,
     &crate::config::findings::NOT_UNDERSTOOD,

@@ -86,6 +86,8 @@ pub enum Command {
     Run(super::run::Args),
     /// Show every host, hop by hop, as the running controller knows it
     Status(super::status::Args),
+    /// Show what was done, why, and what came of it
+    History(super::history::Args),
     /// Look at what hosts serve, right now; needs no set-up
     Check(super::check::Args),
     /// Check the installation and what it stands on, with the mend for what is wrong

@@ -9,6 +9,7 @@ pub mod completion;
 pub mod config;
 pub mod doctor;
 pub mod explain;
+pub mod history;
 pub mod ledger;
 pub mod man;
 pub mod output;
@@ -153,6 +154,7 @@ fn dispatch(cli: &Cli, out: &Output, name: &str) -> Result<Exit, Failure> {
         }
         Some(Command::Run(args)) => run::run(args, out),
         Some(Command::Status(args)) => status::run(args, out),
+        Some(Command::History(args)) => history::run(args, out),
         Some(Command::Check(args)) => check::run(args, out),
         Some(Command::Doctor(args)) => doctor::run(args, out),
         Some(Command::Config(args)) => config::run(args, out),

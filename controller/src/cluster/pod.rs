@@ -134,6 +134,16 @@ impl Kind {
         }
     }
 
+    /// As `kind` of its objects.
+    #[must_use]
+    pub const fn written(self) -> &'static str {
+        match self {
+            Self::Deployment => "Deployment",
+            Self::StatefulSet => "StatefulSet",
+            Self::DaemonSet => "DaemonSet",
+        }
+    }
+
     /// As people write it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -81,6 +81,15 @@ pub const STATE_UNWRITABLE: Kind = Kind {
     severity: Severity::Error,
 };
 
+/// The record of acts in the cluster cannot be read or written.
+pub const RECORD_UNWRITABLE: Kind = Kind {
+    code: "CD-410",
+    title: "the record of acts cannot be kept in the cluster",
+    why: "What is done is still done, logged and in history.jsonl of this pod; once the pod is gone, certdrift history does not tell it.",
+    mend: "grant list, create and patch on configmaps in the gateway's namespace to certdrift's ServiceAccount; the chart does",
+    severity: Severity::Warning,
+};
+
 /// The history cannot be written.
 pub const HISTORY_UNWRITABLE: Kind = Kind {
     code: "CD-409",

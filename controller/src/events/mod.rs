@@ -5,6 +5,7 @@
 //! ```
 //! A finding is a state, not an occurrence: it is told when it begins and again every half hour while it lasts, as a
 //! series of one Event. Nothing is dropped: what exceeds the rate is told later.
+pub mod acts;
 pub mod plan;
 pub mod post;
 pub mod steady;

@@ -12,7 +12,7 @@ pub const BURST: u32 = 25;
 /// After a burst, one Event in so many milliseconds.
 pub const REFILL: i64 = 10_000;
 /// Bytes of a note that the API server takes.
-const NOTE: usize = 1024;
+pub(super) const NOTE: usize = 1024;
 
 /// The object that a finding is told on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -6,6 +6,7 @@
 //! whether it did what it was asked to do; whether that helped is for the wire to say.
 pub mod config;
 pub mod history;
+pub mod record;
 pub mod state_file;
 
 mod command;

@@ -85,6 +85,12 @@ pub struct Cluster {
 }
 
 impl Cluster {
+    /// Whether something may be told as Events.
+    #[must_use]
+    pub fn tells_events(&self) -> bool {
+        self.wanted.of.events
+    }
+
     /// Begins to watch, and to stand for election. That the API server is away is no error.
     ///
     /// # Errors

@@ -1,10 +1,14 @@
 //! The loop of one gateway: waits for whatever comes next, tells the gateway, and does what that asks for.
+use super::cluster::Cluster;
 use super::gateway::{Effect, Place};
 use super::origin::{News, Origin};
 use super::{Locked, lock};
 use crate::clock;
 use crate::config;
-use crate::converge::{Event, Intent, Millis};
+use crate::converge::{Event, Intent, Millis, Record};
+use crate::events::acts::Acting;
+use crate::events::plan;
+use crate::events::post::post;
 use crate::issuance::not_stored::Suspects;
 use crate::issuance::permission;
 use crate::lead::lease::{Leadership, NotFenced};
@@ -15,7 +19,7 @@ use crate::observe::pushes::follow as follow_pushes;
 use crate::observe::tls;
 use crate::observe::watch::{Seen, Settings, Wish, endpoint as watch_endpoint};
 use crate::remedy::config::Act;
-use crate::remedy::{self, NotStarted, Outcome, Target};
+use crate::remedy::{self, NotStarted, Outcome, Target, record};
 use certdrift_contract::Ledger;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -95,6 +99,8 @@ enum Done {
     Remedy(u64, Result<Outcome, NotStarted>),
     /// It was asked what cert-manager may do to Secrets of this namespace.
     Reviewed(Box<str>, Suspects),
+    /// The record of acts was read, and written where there was something to add.
+    Recorded(Result<Vec<Record>, String>),
 }
 
 fn taken(gateway: &Locked, done: Done) -> Vec<Effect> {
@@ -110,6 +116,10 @@ fn taken(gateway: &Locked, done: Done) -> Vec<Effect> {
         }
         Done::Reviewed(namespace, suspects) => {
             lock(gateway).reviewed(namespace, suspects);
+            Vec::new()
+        }
+        Done::Recorded(kept) => {
+            lock(gateway).recorded(kept);
             Vec::new()
         }
     }
@@ -258,11 +268,19 @@ impl Hands {
                     let fence = lock(gateway).cluster().and_then(|cluster| cluster.leadership.clone());
                     let target = lock(gateway).target(&intent);
                     let acts = lock(gateway).acts();
+                    let teller = lock(gateway).cluster().filter(|c| c.tells_events()).cloned();
                     let handle = self.under_way.spawn(async move {
-                        Done::Remedy(
-                            intent.id,
-                            fenced(fence, acts, &remedy.act, &intent, &client, target.as_ref()).await,
-                        )
+                        let acting =
+                            teller.zip(target.as_ref().and_then(|target| Acting::new(&intent, target)));
+                        let outcome =
+                            fenced(fence, acts, &remedy.act, &intent, &client, target.as_ref()).await;
+                        // Nobody waits for it, and what is not told is done all the same.
+                        if let Some((cluster, acting)) = acting
+                            && let Some(event) = acting.told(&outcome)
+                        {
+                            tokio::spawn(tell(cluster, event));
+                        }
+                        Done::Remedy(intent.id, outcome)
                     });
                     self.running.insert(id, handle);
                 }
@@ -281,6 +299,13 @@ impl Hands {
                         let suspects =
                             permission::ask(&cluster.client, &cluster.cert_manager(), &secret).await;
                         Done::Reviewed(secret.namespace, suspects)
+                    });
+                }
+                Effect::Keep(map, ours) => {
+                    let Some(cluster) = lock(gateway).cluster().cloned() else { continue };
+                    self.under_way.spawn(async move {
+                        let kept = record::keep(&cluster.client, &map, ours).await;
+                        Done::Recorded(kept.map_err(|refusal| refusal.to_string()))
                     });
                 }
                 Effect::Abandon(id) => {
@@ -320,6 +345,11 @@ impl Hands {
             }
         }
     }
+}
+
+/// Writes an Event about an act.
+async fn tell(cluster: Arc<Cluster>, event: plan::Event) {
+    post(&cluster.client, &plan::Act::Create(event), &cluster.identity, clock::now()).await;
 }
 
 /// Does a remedy, the last of the gateway's `acts`. Where replicas elect a leader, only after its intent stands on the

@@ -50,6 +50,24 @@ fn written(cluster: &Cluster, account: &Account<'_>, mark: Mark, resource: &str)
         .collect()
 }
 
+/// Waits until the act is told as an Event on its object, and is in the record that outlives the controller's pod.
+#[track_caller]
+fn until_recorded(scene: &Scene, object: &str, said: &str) {
+    wait::until("the Event and the record", PATIENCE, || {
+        let events = scene.cluster.kubectl(&["get", "events", "-n", scene.n(), "-o", "wide"]);
+        let events = events.map_err(|e| e.to_string())?;
+        let told = events.lines().any(|line| line.contains("RemedyDone") && line.contains(object));
+        let map =
+            scene.cluster.get(scene.n(), "configmap/certdrift-history-kong").map_err(|e| e.to_string())?;
+        let record = map["data"]["history.jsonl"].as_str().unwrap_or_default();
+        let kept: Vec<Value> = record.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let of = |what: &str| kept.iter().filter(|r| r["what"] == what).count();
+        let ended = kept.iter().any(|r| r["what"] == "ended" && r["said"] == said);
+        let whole = [of("remedy"), of("ended"), of("converged")].iter().all(|n| *n >= 1);
+        if told && ended && whole { Ok(()) } else { Err(format!("{events}\n{record}")) }
+    });
+}
+
 /// Runs a test with a controller that is an account of its own and heals by this policy; it is refused nothing.
 fn heals(mut scene: Scene, policy: &str, pods: &str, test: impl FnOnce(&Scene, &Account<'_>)) {
     let (cluster, n) = (scene.cluster.clone(), scene.n().to_owned());
@@ -103,6 +121,7 @@ fn a_stale_worker_is_reloaded_by_a_program_in_its_pod() {
                 (&json!("stale-worker"), &json!("kube-exec"), &json!(scene.named(&pods[0])))
             );
             assert!(said.contains("-s reload in pod") && said.contains("done"), "{said}");
+            until_recorded(scene, &format!("pod/{}", pods[0].name), &said);
             scene.until_served(&[new, new]);
             assert_eq!(scene.pods(), pods, "nobody was restarted");
             let acts = written(&scene.cluster, account, mark, "pods");
@@ -133,6 +152,19 @@ fn what_was_never_pushed_is_pushed_after_a_touch_of_its_secret() {
             let (intent, said) = until_healed(&scene.controller, || scene.kong.log());
             assert_eq!((&intent["cause"], &intent["kind"]), (&json!("not-pushed"), &json!("touch")));
             assert!(said.contains("team-a,certdrift-"), "{said}");
+            until_recorded(scene, "secret/s", &said);
+            // Who comes after it knows what was done, though it has seen nothing of it.
+            let after = Controller::start_with(
+                &sections_of(&account.kubeconfig(), scene.n(), ", lease: another"),
+                &configuration(scene.n(), "{}"),
+            )
+            .unwrap();
+            wait::until("another controller to know", PATIENCE, || {
+                let known = history(&after);
+                let ended = known.iter().any(|r| r["what"] == "ended" && r["said"] == said);
+                if ended { Ok(()) } else { Err(format!("{known:#?}\n{}", after.log())) }
+            });
+            drop(after);
             scene.until_served(&[new, new]);
             let object = scene.cluster.get(scene.n(), "secret/s").unwrap();
             let tags = object["metadata"]["annotations"]["konghq.com/tags"].as_str().unwrap().to_owned();

@@ -45,7 +45,7 @@ pub struct Args {
 }
 
 /// As typed; that it is one is said before anything is asked.
-fn url(text: &str) -> Result<String, UrlError> {
+pub(super) fn url(text: &str) -> Result<String, UrlError> {
     text.parse::<Url>().map(|_| text.to_owned())
 }
 
@@ -63,7 +63,7 @@ pub fn run(args: &Args, out: &Output) -> Result<Exit, Failure> {
     let url: Url = url
         .parse()
         .map_err(|e: UrlError| Failure::usage(NO_CONTROLLER.on(args.url.clone(), e.to_string())))?;
-    let hosts = args.hosts.iter().map(|text| listed(text)).collect::<Result<Vec<_>, _>>()?;
+    let hosts = args.hosts.iter().map(|text| listed(text, "status")).collect::<Result<Vec<_>, _>>()?;
     let deadline = args.wait.map(|wait| clock::instant() + wait.as_duration());
     let answered = super::block_on(async {
         let mut progress = Progress::new(out);
@@ -87,15 +87,15 @@ pub fn run(args: &Args, out: &Output) -> Result<Exit, Failure> {
 }
 
 /// As a ledger lists it: any case and any language's letters may be typed.
-fn listed(text: &str) -> Result<String, Failure> {
+pub(super) fn listed(text: &str, command: &str) -> Result<String, Failure> {
     crate::cli::check::target::Host::parse(text).map(|host| host.name.to_string()).map_err(|why| {
         let mut finding = CHECK_USAGE.on(format!("HOST {text:?}"), why);
-        "see certdrift status --help".clone_into(&mut finding.mend);
+        finding.mend = format!("see certdrift {command} --help");
         Failure::usage(finding)
     })
 }
 
-async fn ask(url: &Url) -> Result<State, Failure> {
+pub(super) async fn ask(url: &Url) -> Result<State, Failure> {
     let answer = Client::new(tls::any())
         .send(Request::get(url.clone()), BOUNDS)
         .await

@@ -22,6 +22,7 @@ impl Gateway {
         }
         self.leads = leads;
         self.waits = None;
+        self.is_to_be_read();
         let mut effects = Vec::new();
         let policy = &self.config.policy;
         let proof = i64::try_from(policy.prove_within.as_millis()).unwrap_or(i64::MAX);

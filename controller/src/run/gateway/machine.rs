@@ -98,6 +98,7 @@ impl Gateway {
         }
         drop(store);
         crate::run::tell::record(&record);
+        self.is_to_be_recorded(&record.what);
         if let Err(finding) = self.history.append(&record) {
             self.hold("history", finding);
         } else {

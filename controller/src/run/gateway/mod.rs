@@ -20,6 +20,7 @@ mod loading;
 mod machine;
 mod origin;
 mod publish;
+mod recording;
 #[cfg(test)]
 mod tests;
 mod told;
@@ -47,7 +48,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// So many lines of the history are shown.
-const SHOWN_RECORDS: usize = 50;
+const SHOWN_RECORDS: usize = 100;
 
 /// Something for the loop to do.
 #[derive(Debug)]
@@ -73,12 +74,15 @@ pub enum Effect {
     Abandon(u64),
     /// The intent that another left on the Lease is over.
     Unfence,
+    /// Keep these acts in this ConfigMap, and tell what is there.
+    Keep(ObjectName, Vec<Record>),
     /// Ask what cert-manager may do to this Secret.
     Review(ObjectName),
 }
 
 pub(super) use endpoints::Place;
 use loading::Pushes;
+use recording::Recording;
 
 /// One gateway.
 #[derive(Debug)]
@@ -118,6 +122,8 @@ pub struct Gateway {
     leads: bool,
     /// Until when nothing is done about a gateway that another replica was healing when it stopped leading.
     waits: Option<Millis>,
+    /// What is to be done about the record of acts in the cluster.
+    record: Recording,
     /// Somebody else writes the template of its pods, as a remedy found.
     template_is_owned: bool,
     /// When the first change was heard of that is not published yet.
@@ -216,6 +222,7 @@ impl Gateway {
             origin,
             leads,
             waits: None,
+            record: Recording::default(),
             template_is_owned: false,
             heard: None,
             noted: now,
@@ -270,6 +277,7 @@ impl Gateway {
         effects.extend(self.tend_pods(now));
         effects.extend(self.tend_loaded(now));
         effects.extend(self.issuance(now));
+        effects.extend(self.tend_record(now));
         if now.since(self.noted) >= 2_000 {
             self.noted = now;
             self.tell_events();
