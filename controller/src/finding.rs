@@ -190,6 +190,8 @@ pub const CATALOGUE: &[&Kind] = &[
     &crate::cli::doctor::findings::NOT_READY,
     &crate::cli::doctor::findings::LEDGER_STALE,
     &crate::cli::doctor::findings::LEASE_FREE,
+    &crate::cli::drill::findings::REFUSED,
+    &crate::cli::drill::findings::NOT_LOOKED_AT,
     &crate::cli::man::NOT_WRITTEN,
     &crate::cli::man::NO_SUCH_PAGE,
     &crate::cli::run::NO_RUNTIME,

@@ -92,6 +92,8 @@ pub enum Command {
     Check(super::check::Args),
     /// Check the installation and what it stands on, with the mend for what is wrong
     Doctor(super::doctor::Args),
+    /// Rehearse a renewal: have a certificate issued once more, and time each hop of its way
+    Drill(super::drill::Args),
     /// Check a configuration, print its schema, or an example
     Config(super::config::Args),
     /// Explain a code such as CD-101; without one, list them all

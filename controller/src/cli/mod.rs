@@ -8,6 +8,7 @@ pub mod check;
 pub mod completion;
 pub mod config;
 pub mod doctor;
+pub mod drill;
 pub mod explain;
 pub mod history;
 pub mod ledger;
@@ -36,6 +37,8 @@ pub enum Exit {
     Unknown,
     /// 64 (`EX_USAGE` of sysexits.h): the command line or the configuration is wrong.
     Usage,
+    /// 130, as a shell tells of Ctrl-C.
+    Interrupted,
 }
 
 impl Exit {
@@ -47,6 +50,7 @@ impl Exit {
             Self::Drift => 1,
             Self::Unknown => 2,
             Self::Usage => 64,
+            Self::Interrupted => 130,
         }
     }
 
@@ -54,6 +58,7 @@ impl Exit {
     #[must_use]
     pub const fn worse(self, other: Self) -> Self {
         match (self, other) {
+            (Self::Interrupted, _) | (_, Self::Interrupted) => Self::Interrupted,
             (Self::Usage, _) | (_, Self::Usage) => Self::Usage,
             (Self::Drift, _) | (_, Self::Drift) => Self::Drift,
             (Self::Unknown, _) | (_, Self::Unknown) => Self::Unknown,
@@ -157,6 +162,7 @@ fn dispatch(cli: &Cli, out: &Output, name: &str) -> Result<Exit, Failure> {
         Some(Command::History(args)) => history::run(args, out),
         Some(Command::Check(args)) => check::run(args, out),
         Some(Command::Doctor(args)) => doctor::run(args, out),
+        Some(Command::Drill(args)) => drill::run(args, out),
         Some(Command::Config(args)) => config::run(args, out),
         Some(Command::Explain(args)) => explain::run(args, out),
         Some(Command::Ledger(args)) => ledger::run(args, out),

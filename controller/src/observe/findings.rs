@@ -95,7 +95,7 @@ pub const NOT_TRUSTED: Kind = Kind {
 pub const CHECK_USAGE: Kind = Kind {
     code: "CD-311",
     title: "the command line cannot be understood",
-    why: "An argument of `certdrift check`, `certdrift status` or `certdrift doctor` is not what it has to be.",
+    why: "An argument of `certdrift check`, `status`, `history`, `doctor` or `drill` is not what it has to be.",
     mend: "see certdrift check --help",
     severity: Severity::Error,
 };

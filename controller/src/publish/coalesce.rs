@@ -25,9 +25,10 @@ impl Coalesce {
         Self { quiet, longest, last: None, pending: None }
     }
 
-    /// Something changed.
+    /// Something changed. Who leaves a change to another for a while says so by a later time; one that is at once is not held
+    /// up by it.
     pub fn changed(&mut self, now: Duration) {
-        let first = self.pending.map_or(now, |p| p.first);
+        let first = self.pending.map_or(now, |p| p.first.min(now));
         self.pending = Some(Pending { first, newest: now });
     }
 
@@ -80,6 +81,15 @@ mod tests {
                 (_, None) => return out,
             }
         }
+    }
+
+    #[test]
+    fn what_is_left_to_another_for_a_while_does_not_hold_up_what_comes_at_once() {
+        let mut coalesce = Coalesce::new(Duration::from_millis(20), Duration::from_millis(100));
+        coalesce.changed(Duration::from_secs(5));
+        assert_eq!(coalesce.due(), Some(Duration::from_secs(5)));
+        coalesce.changed(Duration::from_millis(300));
+        assert_eq!(coalesce.due(), Some(Duration::from_millis(300)));
     }
 
     #[test]

@@ -66,6 +66,10 @@ pub(super) async fn drive(gateway: Locked, effects: Vec<Effect>, mut stop: watch
                 News::Newer => lock(&gateway).publish(clock::now()),
                 News::Pods => lock(&gateway).pods(clock::now()),
                 News::Leads { leads, interrupted, acts } => {
+                    if leads {
+                        // Whatever was left to the leader before is published with this.
+                        coalesce.published(clock::since(begun));
+                    }
                     lock(&gateway).lead(leads, interrupted, &acts, clock::now())
                 }
             },

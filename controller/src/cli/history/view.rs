@@ -162,7 +162,7 @@ impl Act {
         }
         match &self.ended {
             None => {
-                writeln!(to, "  did     {YELLOW}it has not ended, or its end was not recorded{YELLOW:#}")?
+                writeln!(to, "  did     {YELLOW}it has not ended, or its end was not recorded{YELLOW:#}")?;
             }
             Some(Ended { result, said, took_ms }) => {
                 let took = took_ms.map(|ms| format!(" ({})", seconds(ms))).unwrap_or_default();

@@ -45,7 +45,7 @@ impl Shown {
         shown.verdict = match shown.exit() {
             Exit::Good => "match",
             Exit::Drift => "drift",
-            Exit::Unknown | Exit::Usage => "unknown",
+            Exit::Unknown | Exit::Usage | Exit::Interrupted => "unknown",
         };
         shown
     }

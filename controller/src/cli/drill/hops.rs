@@ -1,0 +1,181 @@
+//! How far a re-issue has come, by what is seen of it again and again. Pure.
+use crate::cluster::ObjectName;
+use crate::cluster::cert_manager::{Certificate, CertificateRequest};
+use crate::converge::Millis;
+use crate::loaded::configuration::Loaded;
+use crate::run::state::{Gateway, Host, State};
+use certdrift_contract::Fingerprint;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// A hop of the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Hop {
+    /// The request was signed.
+    Issued,
+    /// The Secret has it.
+    Stored,
+    /// The ledger expects it.
+    Published,
+    /// Every endpoint that tells has a configuration that is as new.
+    Loaded,
+    /// Every endpoint serves it, proven by handshakes.
+    Served,
+}
+
+impl Hop {
+    /// In the order of the way.
+    pub const ALL: [Self; 5] = [Self::Issued, Self::Stored, Self::Published, Self::Loaded, Self::Served];
+
+    /// As people write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Issued => "issued",
+            Self::Stored => "stored",
+            Self::Published => "published",
+            Self::Loaded => "loaded",
+            Self::Served => "served",
+        }
+    }
+}
+
+/// What is seen at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// The Certificate.
+    pub certificate: Option<Certificate>,
+    /// All requests of its namespace.
+    pub requests: Vec<CertificateRequest>,
+    /// What the controller knows, where one answers.
+    pub state: Option<State>,
+}
+
+/// The way of one re-issue.
+#[derive(Clone, Debug)]
+pub struct Way {
+    secret: String,
+    /// Of the request before it.
+    before: u64,
+    begun: Millis,
+    /// When each hop was seen to be done.
+    pub done: BTreeMap<Hop, Millis>,
+    /// The new leaf, once it is signed.
+    pub leaf: Option<Fingerprint>,
+    /// Its revision, once it is signed.
+    pub revision: Option<u64>,
+    /// What it was signed as: the request's name.
+    pub request: Option<ObjectName>,
+    /// Hops that nothing here can show.
+    pub blind: Vec<Hop>,
+}
+
+impl Way {
+    /// It was asked for at this time; the Certificate as it was before.
+    #[must_use]
+    pub fn begin(certificate: &Certificate, begun: Millis) -> Self {
+        Self {
+            secret: certificate.secret().to_string(),
+            before: certificate.status.revision.unwrap_or(0),
+            begun,
+            done: BTreeMap::new(),
+            leaf: None,
+            revision: None,
+            request: None,
+            blind: Vec::new(),
+        }
+    }
+
+    /// Takes in what is seen now.
+    pub fn take(&mut self, seen: &Seen, now: Millis) {
+        let Some(certificate) = &seen.certificate else { return };
+        let newer = |r: &&CertificateRequest| {
+            r.belongs_to(certificate) && r.is_issued() && r.revision().is_some_and(|n| n > self.before)
+        };
+        if let Some((request, (leaf, _))) =
+            seen.requests.iter().filter(newer).find_map(|r| Some((r, r.signing()?)))
+        {
+            (self.leaf, self.revision) = (Some(leaf), request.revision());
+            self.request = Some(request.metadata.object());
+            self.done.entry(Hop::Issued).or_insert(now);
+        }
+        let (Some(leaf), Some(revision)) = (self.leaf, self.revision) else { return };
+        if certificate.status.revision.is_some_and(|n| n >= revision) && certificate.issuing().is_none() {
+            self.done.entry(Hop::Stored).or_insert(now);
+        }
+        let Some(state) = &seen.state else { return };
+        let served = served_by(state, &self.secret);
+        self.blind.clear();
+        if served.is_empty() {
+            self.blind = vec![Hop::Published, Hop::Loaded, Hop::Served];
+            return;
+        }
+        let text = leaf.to_string();
+        if served.iter().all(|(_, host)| host.expected.contains(&text)) {
+            self.done.entry(Hop::Published).or_insert(now);
+        }
+        self.loaded(&served, now);
+        let is_served = |(gateway, host): &(&Gateway, &Host)| {
+            !gateway.endpoints.is_empty()
+                && gateway.endpoints.iter().all(|endpoint| {
+                    let seen = host.seen.iter().find(|seen| seen.endpoint == endpoint.name);
+                    seen.is_some_and(|s| {
+                        s.right()
+                            && s.evidence != "declared"
+                            && s.proven
+                            && s.served.as_deref() == Some(&text)
+                    })
+                })
+        };
+        if served.iter().all(is_served) {
+            self.done.entry(Hop::Served).or_insert(now);
+            // What is served is loaded, whoever tells it first.
+            if !self.blind.contains(&Hop::Loaded) {
+                self.done.entry(Hop::Loaded).or_insert(now);
+            }
+        }
+    }
+
+    fn loaded(&mut self, served: &[(&Gateway, &Host)], now: Millis) {
+        let told: Vec<Option<Millis>> = served
+            .iter()
+            .flat_map(|(gateway, _)| gateway.endpoints.iter().filter(|e| !e.edge))
+            .filter_map(|endpoint| match endpoint.loaded.as_ref()? {
+                Loaded::Current { changed } => Some(*changed),
+                Loaded::Behind { .. } | Loaded::Empty { .. } => Some(None),
+            })
+            .collect();
+        if told.is_empty() {
+            self.blind.push(Hop::Loaded);
+        } else if told.iter().all(|changed| changed.is_some_and(|changed| changed >= self.begun)) {
+            self.done.entry(Hop::Loaded).or_insert(now);
+        }
+    }
+
+    /// Whether there is nothing to wait for any more.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.missing().is_none()
+    }
+
+    /// The first hop that can be seen and is not done.
+    #[must_use]
+    pub fn missing(&self) -> Option<Hop> {
+        Hop::ALL.into_iter().find(|hop| !self.done.contains_key(hop) && !self.blind.contains(hop))
+    }
+
+    /// Seconds from the beginning to this hop.
+    #[must_use]
+    pub fn took(&self, hop: Hop) -> Option<f64> {
+        #[allow(clippy::cast_precision_loss, reason = "milliseconds of a drill")]
+        self.done.get(&hop).map(|at| at.since(self.begun) as f64 / 1000.0)
+    }
+}
+
+/// The hosts that are served from this Secret, with their gateways.
+#[must_use]
+pub fn served_by<'a>(state: &'a State, secret: &str) -> Vec<(&'a Gateway, &'a Host)> {
+    let all = state.gateways.iter().flat_map(|gateway| gateway.hosts.iter().map(move |host| (gateway, host)));
+    all.filter(|(_, host)| host.source == secret).collect()
+}

@@ -1,0 +1,291 @@
+//! `certdrift drill`: rehearses a renewal, by asking cert-manager to re-issue, and times each hop of its way.
+//!
+//! ```text
+//! look ─> may it be begun? (pure) ─> plan, question ─> status patch ─> look again and again ─> how far? (pure) ─> report
+//! ```
+pub mod findings;
+pub mod hops;
+pub mod plan;
+mod report;
+#[cfg(test)]
+mod tests;
+
+use super::output::{Output, Progress};
+use super::status::{ask, url};
+use super::{Exit, Failure};
+use crate::clock;
+use crate::cluster::ObjectName;
+use crate::cluster::call::{Call, FIELD_MANAGER, Refusal};
+use crate::cluster::cert_manager::{Certificate, CertificateRequest};
+use crate::cluster::connect;
+use crate::config::DEFAULT_ADDRESS;
+use crate::converge::period::Period;
+use crate::observe::findings::CHECK_USAGE;
+use crate::observe::http::{Url, UrlError};
+use crate::run::findings::NO_CONTROLLER;
+use crate::run::state::State;
+use hops::{Seen, Way, served_by};
+use plan::{Issuer, Told};
+use report::{About, Report};
+use serde::Deserialize;
+use serde_json::Value;
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Typed after `drill`.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  certdrift drill shop/web --dry-run
+  certdrift drill shop/web
+  certdrift drill shop/web --yes --report drill-2026-11.md
+  certdrift drill shop/web --yes -o json
+
+Asks cert-manager to issue the Certificate once more (condition Issuing in its status, as cmctl renew does; nothing is deleted),
+and times each hop: issued, stored, published, loaded, served. The hops after `stored` are told by the running controller.
+Refused for ACME issuers, for Certificates with renewal windows, and for what is not ready or is being issued already.
+After Ctrl-C cert-manager finishes by itself what it has begun.
+
+Exit codes:
+  0    the whole way worked
+  1    a hop was not done in time; it is named
+  2    could not tell: no controller answers, or something could not be looked at
+  64   bad usage, or the drill was refused
+  130  interrupted")]
+pub struct Args {
+    /// The Certificate, as NAMESPACE/NAME
+    #[arg(value_name = "NAMESPACE/NAME", value_parser = object)]
+    certificate: ObjectName,
+    /// Begin without asking
+    #[arg(long)]
+    yes: bool,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Also where an ACME authority issues, or nobody knows who
+    #[arg(long)]
+    any_issuer: bool,
+    /// Also where the Certificate has renewal windows
+    #[arg(long)]
+    any_time: bool,
+    /// How long the whole way may take
+    #[arg(long, value_name = "TIME", default_value = "5m")]
+    timeout: Period,
+    /// Write the report to this file too, as Markdown; one that is there is not overwritten
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Where the running controller answers
+    #[arg(long, env = "CERTDRIFT_URL", value_name = "URL", value_parser = url, default_value_t = format!("http://{DEFAULT_ADDRESS}"))]
+    url: String,
+    /// How to reach the cluster, instead of what KUBECONFIG names
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
+}
+
+fn object(text: &str) -> Result<ObjectName, String> {
+    ObjectName::parse(text).ok_or_else(|| format!("{text:?} is no NAMESPACE/NAME of a Certificate"))
+}
+
+/// How long one request may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Between two looks.
+const EVERY: Duration = Duration::from_millis(200);
+
+/// Looks, asks, begins, watches, and shows.
+///
+/// # Errors
+/// It was refused (64), or could not be begun (2).
+pub fn run(args: &Args, out: &Output) -> Result<Exit, Failure> {
+    let url: Url = format!("{}/debug/state", args.url.trim_end_matches('/'))
+        .parse()
+        .map_err(|e: UrlError| Failure::usage(NO_CONTROLLER.on(args.url.clone(), e.to_string())))?;
+    if let Some(file) = args.report.as_deref().filter(|file| file.exists()) {
+        return Err(usage(
+            format!("--report {}", file.display()),
+            "it is there already",
+            "name another file",
+        ));
+    }
+    super::block_on(drill(args, &url, out))?
+}
+
+fn usage(object: String, why: &str, mend: &str) -> Failure {
+    let mut finding = CHECK_USAGE.on(object, why);
+    mend.clone_into(&mut finding.mend);
+    Failure::usage(finding)
+}
+
+async fn drill(args: &Args, url: &Url, out: &Output) -> Result<Exit, Failure> {
+    let client = connect::client(args.kubeconfig.as_deref(), args.context.as_deref())
+        .await
+        .map_err(Failure::unknown)?;
+    let name = &args.certificate;
+    let raw: Value = Call::get(path(name)).send(&client, PATIENCE).await.map_err(|refusal| {
+        Failure::unknown(findings::NOT_LOOKED_AT.on(format!("Certificate {name}"), refusal.to_string()))
+    })?;
+    let certificate = read(&raw, name)?;
+    let issuer = issuer(&client, &certificate).await;
+    let told = Told { any_issuer: args.any_issuer, any_time: args.any_time };
+    plan::may_begin(&certificate, &issuer, told).map_err(|(why, mend)| {
+        let mut finding = findings::REFUSED.on(format!("Certificate {name}"), why);
+        finding.mend = mend;
+        Failure::usage(finding)
+    })?;
+    let state = ask(url).await.ok();
+    let (hosts, endpoints) = watched(state.as_ref(), &certificate);
+    let mut talk = out.stderr();
+    for line in plan::lines(name, &certificate, &issuer, &hosts, endpoints) {
+        let _ = writeln!(talk, "  {line}");
+    }
+    if state.is_none() {
+        let _ =
+            writeln!(talk, "  no controller answers at {}: the hops after `stored` cannot be seen", args.url);
+    }
+    drop(talk);
+    if args.dry_run {
+        return Ok(Exit::Good);
+    }
+    if !args.yes && !agreed(out)? {
+        return Ok(Exit::Usage);
+    }
+    let begun = clock::now();
+    let patch = plan::trigger(&raw, &begun.seconds().to_string());
+    let call = Call::merge(format!("{}/status?fieldManager={FIELD_MANAGER}-drill", path(name)), &patch);
+    call.send::<Value>(&client, PATIENCE).await.map_err(|refusal| {
+        let why = format!("the re-issue could not be asked for: {refusal}");
+        Failure::unknown(findings::NOT_LOOKED_AT.on(format!("Certificate {name}"), why))
+    })?;
+    let mut way = Way::begin(&certificate, begun);
+    let watch = follow(&client, url, args, out, &mut way);
+    let last = tokio::select! {
+        last = watch => last,
+        _ = tokio::signal::ctrl_c() => {
+            let _ = writeln!(out.stderr(), "interrupted: cert-manager finishes by itself what it has begun; certdrift status shows where it stands");
+            return Ok(Exit::Interrupted);
+        }
+    };
+    let (hosts, endpoints) = watched(last.as_ref(), &certificate);
+    let findings = if way.is_over() { Vec::new() } else { said(last.as_ref(), name, &hosts) };
+    let about = About {
+        certificate: name.clone(),
+        secret: certificate.secret(),
+        hosts,
+        endpoints,
+        begun,
+        by: std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned()),
+        findings,
+    };
+    let report = Report::new(about, &way);
+    if let Some(file) = &args.report {
+        write_new(file, &report.markdown())?;
+    }
+    out.show(&report)?;
+    Ok(report.exit())
+}
+
+/// Looks until it is over or has had its time; gives what the controller said last.
+async fn follow(client: &kube::Client, url: &Url, args: &Args, out: &Output, way: &mut Way) -> Option<State> {
+    let deadline = clock::instant() + args.timeout.as_duration();
+    let mut progress = Progress::new(out);
+    let mut last = None;
+    loop {
+        let state = ask(url).await.ok();
+        // One that is silent for a moment is waited for.
+        if state.is_none() && last.is_none() {
+            way.blind = vec![hops::Hop::Published, hops::Hop::Loaded, hops::Hop::Served];
+        }
+        let seen = Seen {
+            certificate: get(client, &args.certificate).await,
+            requests: requests(client, &args.certificate.namespace).await,
+            state,
+        };
+        way.take(&seen, clock::now());
+        last = seen.state.or(last);
+        let left = deadline.saturating_duration_since(clock::instant());
+        let Some(missing) = way.missing().filter(|_| !left.is_zero()) else { return last };
+        progress.tell(&format!("{} is not {} yet", args.certificate, missing.as_str()), left);
+        clock::sleep(EVERY).await;
+    }
+}
+
+fn path(name: &ObjectName) -> String {
+    format!("/apis/cert-manager.io/v1/namespaces/{}/certificates/{}", name.namespace, name.name)
+}
+
+fn read(raw: &Value, name: &ObjectName) -> Result<Certificate, Failure> {
+    serde_json::from_value(raw.clone()).map_err(|e| {
+        Failure::unknown(findings::NOT_LOOKED_AT.on(format!("Certificate {name}"), e.to_string()))
+    })
+}
+
+async fn get(client: &kube::Client, name: &ObjectName) -> Option<Certificate> {
+    Call::get(path(name)).send(client, PATIENCE).await.ok()
+}
+
+#[derive(Deserialize)]
+struct List {
+    items: Vec<CertificateRequest>,
+}
+
+async fn requests(client: &kube::Client, namespace: &str) -> Vec<CertificateRequest> {
+    let uri = format!("/apis/cert-manager.io/v1/namespaces/{namespace}/certificaterequests");
+    Call::get(uri).send::<List>(client, PATIENCE).await.map(|list| list.items).unwrap_or_default()
+}
+
+async fn issuer(client: &kube::Client, certificate: &Certificate) -> Issuer {
+    let reference = &certificate.spec.issuer_ref;
+    let group = "/apis/cert-manager.io/v1";
+    let uri = match reference.kind.as_deref().unwrap_or("Issuer") {
+        "Issuer" => {
+            format!("{group}/namespaces/{}/issuers/{}", certificate.metadata.namespace, reference.name)
+        }
+        "ClusterIssuer" => format!("{group}/clusterissuers/{}", reference.name),
+        other => return Issuer::Unknown(format!("{other} is no kind of cert-manager's own")),
+    };
+    match Call::get(uri).send::<Value>(client, PATIENCE).await {
+        Ok(object) => Issuer::of(object.get("spec").unwrap_or(&Value::Null)),
+        Err(Refusal::Absent(why) | Refusal::Forbidden(why)) => Issuer::Unknown(why),
+        Err(refusal) => Issuer::Unknown(refusal.to_string()),
+    }
+}
+
+/// The hosts that are served from its Secret, and on how many endpoints.
+fn watched(state: Option<&State>, certificate: &Certificate) -> (Vec<String>, usize) {
+    let served = state.map(|state| served_by(state, &certificate.secret().to_string())).unwrap_or_default();
+    let endpoints = served.iter().map(|(gateway, _)| gateway.endpoints.len()).max().unwrap_or(0);
+    (served.iter().map(|(_, host)| host.host.clone()).collect(), endpoints)
+}
+
+/// What the controller says of the Certificate and its hosts.
+fn said(state: Option<&State>, name: &ObjectName, hosts: &[String]) -> Vec<String> {
+    let all = state.into_iter().flat_map(|state| &state.gateways).flat_map(|gateway| &gateway.findings);
+    let is_about = |text: &str| {
+        text.contains(&name.to_string()) || hosts.iter().any(|host| text.contains(host.as_str()))
+    };
+    all.filter(|finding| is_about(&finding.object) || is_about(&finding.why))
+        .map(|finding| format!("{} {}: {}; {}", finding.code, finding.object, finding.why, finding.mend))
+        .collect()
+}
+
+/// Whether the person at the terminal agrees.
+fn agreed(out: &Output) -> Result<bool, Failure> {
+    if !std::io::stdin().is_terminal() {
+        let why = "nobody can be asked: stdin is no terminal";
+        return Err(usage("drill".to_owned(), why, "say --yes, or --dry-run to see what would be done"));
+    }
+    let mut talk = out.stderr();
+    let _ = write!(talk, "Begin? [y/N] ").and_then(|()| talk.flush());
+    let mut answer = String::new();
+    let _ = std::io::stdin().lock().read_line(&mut answer);
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+fn write_new(file: &Path, text: &str) -> Result<(), Failure> {
+    let mut open = std::fs::OpenOptions::new();
+    let written = open.write(true).create_new(true).open(file).and_then(|mut f| f.write_all(text.as_bytes()));
+    Ok(written?)
+}
