@@ -184,6 +184,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_runbooks_type_what_is_understood() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/runbooks");
+        let mut typed = Vec::new();
+        for page in std::fs::read_dir(folder).unwrap() {
+            let text = std::fs::read_to_string(page.unwrap().path()).unwrap();
+            let indented = text.lines().filter_map(|line| line.strip_prefix("       "));
+            let quoted = text.split('`').skip(1).step_by(2);
+            for line in indented.chain(quoted) {
+                let line = line.trim().replace("/certdrift ", "certdrift ").replace("$C ", "certdrift ");
+                let Some(at) = line.find("certdrift ").filter(|at| *at == 0 || line.contains("exec deploy"))
+                else {
+                    continue;
+                };
+                let all: Vec<String> = line[at..].split_whitespace().map(str::to_owned).collect();
+                let from = all.iter().rposition(|word| word == "certdrift").unwrap();
+                typed.push(all[from..].to_vec());
+            }
+        }
+        assert!(typed.len() >= 10, "{typed:#?}");
+        for line in typed {
+            let parsed = root(&[]).try_get_matches_from(&line);
+            assert!(parsed.is_ok(), "{line:?}: {}", parsed.unwrap_err());
+        }
+    }
+
+    #[test]
     fn the_command_line_is_consistent() {
         root(&[]).debug_assert();
     }

@@ -10,6 +10,10 @@ use std::time::Duration;
 
 /// The key of the ConfigMap: one JSON object a line, the newest last.
 const KEY: &str = "history.jsonl";
+/// What its name begins with; the gateway's follows.
+const PREFIX: &str = "certdrift-history-";
+/// Says of which gateway it is; another label than the ledger's, whose ConfigMaps are watched.
+const LABEL: &str = "certdrift.dev/history";
 /// So many of the newest records are kept.
 const KEPT: usize = 200;
 /// And no more than so many bytes of them.
@@ -20,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The ConfigMap of a gateway whose pods are in this namespace.
 #[must_use]
 pub fn name(namespace: &str, gateway: &str) -> ObjectName {
-    ObjectName::new(namespace, &format!("certdrift-history-{gateway}"))
+    ObjectName::new(namespace, &format!("{PREFIX}{gateway}"))
 }
 
 #[derive(Deserialize)]
@@ -51,8 +55,10 @@ pub async fn keep(
     let there = read(text);
     let all = together(there.clone(), ours);
     if all != there {
+        let gateway = name.strip_prefix(PREFIX).unwrap_or(name);
         let body = serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap",
-            "metadata": {"name": name, "namespace": namespace}, "data": {KEY: written(&all)}});
+            "metadata": {"name": name, "namespace": namespace, "labels": {LABEL: gateway}},
+            "data": {KEY: written(&all)}});
         let call = Call::apply(&format!("{path}/{name}"), true, &body);
         call.send::<serde::de::IgnoredAny>(client, PATIENCE).await?;
     }
