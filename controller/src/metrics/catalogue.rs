@@ -106,7 +106,8 @@ pub const EVIDENCES: [&str; 4] = ["handshake", "filter", "tap", "declared"];
 /// Values of the label `outcome`.
 pub const OUTCOMES: [&str; 3] = ["served", "unreachable", "unobservable"];
 /// Values of the label `kind` of [`REMEDIES`].
-pub const REMEDY_KINDS: [&str; 4] = ["signal", "command", "webhook", "evict"];
+pub const REMEDY_KINDS: [&str; 7] =
+    ["signal", "command", "webhook", "evict", "kube-exec", "rollout", "touch"];
 /// Values of the label `result` of [`REMEDIES`].
 pub const REMEDY_RESULTS: [&str; 2] = ["done", "failed"];
 /// Values of the label `outcome` of [`REMEDY_OUTCOMES`].

@@ -61,3 +61,21 @@ fn kong_is_reloaded_where_no_other_program_is_named() {
     let error = serde_json::from_str::<Remedy>(empty).expect_err("no program").to_string();
     assert!(error.contains("kube_exec.argv needs a program"), "{error}");
 }
+
+#[test]
+fn every_kind_of_remedy_is_counted_from_zero() {
+    let acts = [
+        r#""signal": {"pid": 1}"#,
+        r#""command": {"argv": ["true"]}"#,
+        r#""webhook": {"url": "http://x"}"#,
+        r#""evict": {}"#,
+        r#""kube_exec": {}"#,
+        r#""rollout": {}"#,
+        r#""touch": {}"#,
+    ];
+    let kinds = acts.map(|act| {
+        let remedy: Remedy = serde_json::from_str(&format!("{{\"name\": \"a\", {act}}}")).expect(act);
+        remedy.act.kind()
+    });
+    assert_eq!(kinds, crate::metrics::catalogue::REMEDY_KINDS);
+}
