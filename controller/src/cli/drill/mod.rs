@@ -18,7 +18,8 @@ use crate::cluster::ObjectName;
 use crate::cluster::call::{Call, FIELD_MANAGER, Refusal};
 use crate::cluster::cert_manager::{Certificate, CertificateRequest};
 use crate::cluster::connect;
-use crate::config::DEFAULT_ADDRESS;
+use crate::config::load::{DEFAULT_FILES, load};
+use crate::config::{DEFAULT_ADDRESS, Overrides};
 use crate::converge::period::Period;
 use crate::observe::findings::CHECK_USAGE;
 use crate::observe::http::{Url, UrlError};
@@ -32,6 +33,7 @@ use serde_json::Value;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Typed after `drill`.
 #[derive(Debug, clap::Args)]
@@ -44,7 +46,8 @@ Examples:
 
 Asks cert-manager to issue the Certificate once more (condition Issuing in its status, as cmctl renew does; nothing is deleted),
 and times each hop: issued, stored, published, loaded, served. The hops after `stored` are told by the running controller.
-Refused for ACME issuers, for Certificates with renewal windows, and for what is not ready or is being issued already.
+Refused for ACME issuers, for Certificates with renewal windows, while the configuration's maintenance windows are closed (those of
+the file that --config names, or of a usual one), and for what is not ready or is being issued already.
 After Ctrl-C cert-manager finishes by itself what it has begun.
 
 Exit codes:
@@ -66,7 +69,7 @@ pub struct Args {
     /// Also where an ACME authority issues, or nobody knows who
     #[arg(long)]
     any_issuer: bool,
-    /// Also where the Certificate has renewal windows
+    /// Also where the Certificate has renewal windows, or a gateway's maintenance windows are closed
     #[arg(long)]
     any_time: bool,
     /// How long the whole way may take
@@ -78,6 +81,9 @@ pub struct Args {
     /// Where the running controller answers
     #[arg(long, env = "CERTDRIFT_URL", value_name = "URL", value_parser = url, default_value_t = format!("http://{DEFAULT_ADDRESS}"))]
     url: String,
+    /// The configuration, for its maintenance windows; else certdrift.yaml here, else /etc/certdrift/certdrift.yaml
+    #[arg(short, long, env = "CERTDRIFT_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
     /// How to reach the cluster, instead of what KUBECONFIG names
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
@@ -110,7 +116,8 @@ pub fn run(args: &Args, out: &Output) -> Result<Exit, Failure> {
             "name another file",
         ));
     }
-    super::block_on(drill(args, &url, out))?
+    let closed = closed(args.config.as_deref())?;
+    super::block_on(drill(args, &url, &closed, out))?
 }
 
 fn usage(object: String, why: &str, mend: &str) -> Failure {
@@ -119,7 +126,17 @@ fn usage(object: String, why: &str, mend: &str) -> Failure {
     Failure::usage(finding)
 }
 
-async fn drill(args: &Args, url: &Url, out: &Output) -> Result<Exit, Failure> {
+/// The gateways of the configuration, if there is one, whose maintenance windows are all closed now.
+fn closed(named: Option<&Path>) -> Result<Vec<String>, Failure> {
+    let usual = || DEFAULT_FILES.iter().map(Path::new).find(|path| path.exists());
+    let Some(path) = named.or_else(usual) else { return Ok(Vec::new()) };
+    let config =
+        load(path, &Overrides::default()).map_err(|findings| Failure { exit: Exit::Usage, findings })?;
+    let all = config.gateways.iter().map(|gateway| (gateway.name.as_str(), &*gateway.policy.windows));
+    Ok(plan::closed_at(all, clock::now()))
+}
+
+async fn drill(args: &Args, url: &Url, closed: &[String], out: &Output) -> Result<Exit, Failure> {
     let client = connect::client(args.kubeconfig.as_deref(), args.context.as_deref())
         .await
         .map_err(Failure::unknown)?;
@@ -130,7 +147,7 @@ async fn drill(args: &Args, url: &Url, out: &Output) -> Result<Exit, Failure> {
     let certificate = read(&raw, name)?;
     let issuer = issuer(&client, &certificate).await;
     let told = Told { any_issuer: args.any_issuer, any_time: args.any_time };
-    plan::may_begin(&certificate, &issuer, told).map_err(|(why, mend)| {
+    plan::may_begin(&certificate, &issuer, closed, told).map_err(|(why, mend)| {
         let mut finding = findings::REFUSED.on(format!("Certificate {name}"), why);
         finding.mend = mend;
         Failure::usage(finding)
@@ -152,6 +169,9 @@ async fn drill(args: &Args, url: &Url, out: &Output) -> Result<Exit, Failure> {
     if !args.yes && !agreed(out)? {
         return Ok(Exit::Usage);
     }
+    // Heard from before the request on: one that is interrupted while it is asked may have been granted.
+    let mut interrupt = signal(SignalKind::interrupt())
+        .map_err(|e| Failure::unknown(crate::run::findings::SIGNALS.on("SIGINT", e.to_string())))?;
     let begun = clock::now();
     let patch = plan::trigger(&raw, &begun.seconds().to_string());
     let call = Call::merge(format!("{}/status?fieldManager={FIELD_MANAGER}-drill", path(name)), &patch);
@@ -163,7 +183,7 @@ async fn drill(args: &Args, url: &Url, out: &Output) -> Result<Exit, Failure> {
     let watch = follow(&client, url, args, out, &mut way);
     let last = tokio::select! {
         last = watch => last,
-        _ = tokio::signal::ctrl_c() => {
+        _ = interrupt.recv() => {
             let _ = writeln!(out.stderr(), "interrupted: cert-manager finishes by itself what it has begun; certdrift status shows where it stands");
             return Ok(Exit::Interrupted);
         }

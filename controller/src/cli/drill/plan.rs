@@ -2,6 +2,7 @@
 use crate::cluster::ObjectName;
 use crate::cluster::cert_manager::Certificate;
 use crate::cluster::object::{condition, is_true};
+use crate::converge::{Millis, Window};
 
 /// What is known of who issues it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,15 +36,29 @@ impl Issuer {
 pub struct Told {
     /// Also where an ACME authority issues, or nobody knows who.
     pub any_issuer: bool,
-    /// Also where the Certificate has renewal windows.
+    /// Also where the Certificate has renewal windows, or maintenance windows are closed.
     pub any_time: bool,
+}
+
+/// The gateways that have maintenance windows, and none open at this time.
+#[must_use]
+pub fn closed_at<'a>(gateways: impl Iterator<Item = (&'a str, &'a [Window])>, now: Millis) -> Vec<String> {
+    gateways
+        .filter(|(_, windows)| !windows.is_empty() && !windows.iter().any(|window| window.open_at(now)))
+        .map(|(name, _)| name.to_owned())
+        .collect()
 }
 
 /// Why the drill is not begun, and what to do about it.
 ///
 /// # Errors
 /// The first reason.
-pub fn may_begin(certificate: &Certificate, issuer: &Issuer, told: Told) -> Result<(), (String, String)> {
+pub fn may_begin(
+    certificate: &Certificate,
+    issuer: &Issuer,
+    closed: &[String],
+    told: Told,
+) -> Result<(), (String, String)> {
     let no = |why: String, mend: &str| Err((why, mend.to_owned()));
     if certificate.metadata.deletion_timestamp.is_some() {
         return no("it is being deleted".to_owned(), "drill another certificate");
@@ -70,6 +85,10 @@ pub fn may_begin(certificate: &Certificate, issuer: &Issuer, told: Told) -> Resu
     if windows && !told.any_time {
         let why = "it has renewal windows (spec.renewal.windows), and whether one is open is not known here";
         return no(why.to_owned(), "run it within a window, with --any-time");
+    }
+    if !closed.is_empty() && !told.any_time {
+        let why = format!("the maintenance windows of {} are closed", closed.join(", "));
+        return no(why, "run it within a window; --any-time does it all the same");
     }
     match issuer {
         _ if told.any_issuer => Ok(()),
@@ -145,7 +164,8 @@ mod tests {
     }
 
     fn why(change: impl FnOnce(&mut Value), issuer: &Issuer, told: Told) -> String {
-        may_begin(&certificate(change), issuer, told).map_or_else(|(why, _)| why, |()| "it may".to_owned())
+        may_begin(&certificate(change), issuer, &[], told)
+            .map_or_else(|(why, _)| why, |()| "it may".to_owned())
     }
 
     #[test]
@@ -171,6 +191,26 @@ mod tests {
         assert_eq!(why(windows, &ca, Told { any_time: true, ..no }), "it may");
         let gone = |c: &mut Value| c["metadata"]["deletionTimestamp"] = json!("2026-11-25T00:00:00Z");
         assert_eq!(why(gone, &ca, no), "it is being deleted");
+    }
+
+    #[test]
+    fn a_gateway_whose_maintenance_windows_are_closed_keeps_a_drill_away_unless_told() {
+        let windows: Vec<Window> = serde_json::from_value(
+            json!([{"days": ["tue"], "from": "02:00", "to": "03:00"}, {"days": ["tue"], "from": "22:00", "to": "23:00"}]),
+        )
+        .unwrap();
+        // 2026-11-24, a Tuesday, at this hour.
+        let at = |hour: i64| {
+            let all = [("kong", &*windows), ("always", &[])];
+            closed_at(all.into_iter(), Millis::from_seconds(1_795_478_400 + hour * 3_600))
+        };
+        assert_eq!((at(2), at(22)), (Vec::new(), Vec::new()), "any open one will do");
+        let closed = at(12);
+        assert_eq!(closed, ["kong"], "one without windows is always open");
+        let ca = Issuer::Other("ca".to_owned());
+        let begin = |told| may_begin(&certificate(|_| {}), &ca, &closed, told);
+        assert_eq!(begin(Told::default()).unwrap_err().0, "the maintenance windows of kong are closed");
+        assert_eq!(begin(Told { any_time: true, ..Told::default() }), Ok(()));
     }
 
     #[test]
