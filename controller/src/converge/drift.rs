@@ -4,7 +4,7 @@ use super::clock::Age;
 use super::event::{Observed, Sight};
 use super::policy::Policy;
 use super::replaced;
-use super::state::{Drift, Endpoint, Seen, State, WorkerSeen};
+use super::state::{Drift, Endpoint, Seen, State, Status, WorkerSeen};
 use crate::diagnose::{self, Cause, Facts};
 use certdrift_contract::{DriftClass, Evidence};
 
@@ -29,6 +29,7 @@ pub(super) fn observed(state: &mut State, seen: &Observed, out: &mut Vec<Action>
 fn wrong(state: &mut State, seen: &Observed, class: DriftClass, began: Age, out: &mut Vec<Action>) {
     let (age, wall) = (state.clock.age(), state.clock.wall());
     let Some(endpoint) = state.endpoints.get_mut(&seen.endpoint) else { return };
+    let is_up = endpoint.status == Status::Up;
     let is_new = !endpoint.drifts.contains_key(&seen.host);
     endpoint.drifts.entry(seen.host.clone()).or_insert_with(|| {
         out.push(Action::Record(Record {
@@ -71,7 +72,8 @@ fn wrong(state: &mut State, seen: &Observed, class: DriftClass, began: Age, out:
     drift.expected.clone_from(&seen.expected);
     drift.expected_since = seen.expected_since;
     drift.read_once = seen.read_once;
-    let still_settling = drift.proving.is_some_and(|proving| began < proving.settled);
+    // What starts has nothing else yet.
+    let still_settling = drift.proving.is_some_and(|proving| began < proving.settled || !is_up);
     if state.in_flight.is_some() {
         return;
     }

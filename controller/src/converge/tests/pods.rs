@@ -102,6 +102,21 @@ fn a_successor_that_drifts_too_is_not_evicted_again() {
 }
 
 #[test]
+fn what_a_successor_serves_while_it_starts_is_not_held_against_the_remedy() {
+    let mut run = evicted_and_gone();
+    run.pass(3);
+    run.tell(&Event::EndpointStarting { endpoint: "d".into() });
+    run.see_on("d", Evidence::Handshake, None, Sight::Drift(DriftClass::Default));
+    run.pass(1);
+    run.up("d");
+    right_on(&mut run, "d");
+    let held = |a: &Action| matches!(a, Action::Record(r) if matches!(r.what, What::NotHelped { .. }));
+    assert!(!run.actions.iter().any(held));
+    let proven = |a: &Action| matches!(a, Action::Record(r) if matches!(&r.what, What::Converged { endpoint, after: Some(_), .. } if endpoint == "d"));
+    assert!(run.actions.iter().any(proven), "{:?}", run.state());
+}
+
+#[test]
 fn who_was_there_before_proves_nothing_and_a_successor_that_never_comes_is_not_waited_for_for_ever() {
     let mut run = evicted_and_gone();
     for _ in 0..10 {

@@ -104,9 +104,47 @@ impl Gateway {
         } else {
             self.own.remove("history");
         }
+        forget_same_refusal(&mut self.records, &record.what);
         self.records.push_back(record);
         if self.records.len() > SHOWN_RECORDS {
             self.records.pop_front();
         }
+    }
+}
+
+/// A remedy that is refused again for the same reason stands in the place of its last try: what is shown is not filled with it.
+fn forget_same_refusal(records: &mut VecDeque<Record>, what: &What) {
+    let What::NotStarted { remedy, why, .. } = what else { return };
+    let Some(before) = records.len().checked_sub(2) else { return };
+    let is_same = |record: &Record| matches!(&record.what, What::NotStarted { remedy: other, why: said, .. } if other == remedy && said == why);
+    // Its own intent is the last; before it stand those of the last try.
+    if before > 0 && records.get(before).is_some_and(is_same) {
+        records.drain(before - 1..=before);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remedy_that_is_refused_again_and_again_is_shown_once() {
+        let not_started = |id, why: &str| What::NotStarted { id, remedy: "replace".into(), why: why.into() };
+        let record = |what| Record { at: Millis(0), gateway: "kong".into(), what };
+        let begun = |id| {
+            record(What::Ended { id, remedy: "replace".into(), ok: true, said: String::new(), took_ms: 0 })
+        };
+        let mut shown = VecDeque::new();
+        for (id, why) in [(1, "budget"), (2, "budget"), (3, "busy"), (4, "budget"), (5, "budget")] {
+            shown.push_back(begun(id));
+            let what = not_started(id, why);
+            forget_same_refusal(&mut shown, &what);
+            shown.push_back(record(what));
+        }
+        let ids = shown.iter().map(|r| match r.what {
+            What::NotStarted { id, .. } | What::Ended { id, .. } => id,
+            _ => 0,
+        });
+        assert_eq!(ids.collect::<Vec<_>>(), [2, 2, 3, 3, 5, 5]);
     }
 }
