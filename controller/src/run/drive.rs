@@ -123,7 +123,7 @@ fn taken(gateway: &Locked, done: Done) -> Vec<Effect> {
             Vec::new()
         }
         Done::Recorded(kept) => {
-            lock(gateway).recorded(kept);
+            lock(gateway).recorded(kept, clock::now());
             Vec::new()
         }
     }

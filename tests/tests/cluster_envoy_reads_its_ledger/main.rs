@@ -195,6 +195,12 @@ impl Scene {
             .collect()
     }
 
+    /// How often each pod's container was begun anew.
+    fn restarts(&self) -> String {
+        let path = "jsonpath={.items[*].status.containerStatuses[*].restartCount}";
+        self.cluster.kubectl(&["get", "pods", "-n", self.n(), "-l", "app=edge", "-o", path]).unwrap()
+    }
+
     /// A change of the pods, so that the kubelet looks after their mounts now.
     fn nudge(&self) {
         static TIMES: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
@@ -338,7 +344,7 @@ fn no_order_of_a_renewal_looks_like_drift_and_real_drift_takes_no_pod_away() {
         scene.stored(fifth);
         scene.nudge();
         scene.until_judged("drift", "drift previous");
-        let pods = scene.pods();
+        let (pods, restarts) = (scene.pods(), scene.restarts());
         let before = probes(&scene);
         wait::until("a dozen probes of each pod", PATIENCE, || {
             let now = probes(&scene);
@@ -351,20 +357,7 @@ fn no_order_of_a_renewal_looks_like_drift_and_real_drift_takes_no_pod_away() {
         }
         assert_eq!(scene.pods(), pods, "the same pods");
         let n = scene.n();
-        let restarts = scene
-            .cluster
-            .kubectl(&[
-                "get",
-                "pods",
-                "-n",
-                n,
-                "-l",
-                "app=edge",
-                "-o",
-                "jsonpath={.items[*].status.containerStatuses[*].restartCount}",
-            ])
-            .unwrap();
-        assert_eq!(restarts, "0 0");
+        assert_eq!(scene.restarts(), restarts, "and none of them began anew");
         let slices = scene
             .cluster
             .kubectl(&[

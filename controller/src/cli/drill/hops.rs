@@ -67,6 +67,8 @@ pub struct Way {
     pub revision: Option<u64>,
     /// What it was signed as: the request's name.
     pub request: Option<ObjectName>,
+    /// Why its request will never be signed.
+    pub failed: Option<String>,
     /// Hops that nothing here can show.
     pub blind: Vec<Hop>,
 }
@@ -83,6 +85,7 @@ impl Way {
             leaf: None,
             revision: None,
             request: None,
+            failed: None,
             blind: Vec::new(),
         }
     }
@@ -100,6 +103,11 @@ impl Way {
             self.request = Some(request.metadata.object());
             self.done.entry(Hop::Issued).or_insert(now);
         }
+        self.failed = seen.requests.iter().filter(|r| r.belongs_to(certificate)).find_map(|request| {
+            let is_newer = request.revision().is_some_and(|n| n > self.before);
+            let end = ended_badly(request).filter(|_| is_newer)?;
+            Some(format!("CertificateRequest {}: {end}", request.metadata.object()))
+        });
         let (Some(leaf), Some(revision)) = (self.leaf, self.revision) else { return };
         if certificate.status.revision.is_some_and(|n| n >= revision) && certificate.issuing().is_none() {
             self.done.entry(Hop::Stored).or_insert(now);
@@ -120,12 +128,14 @@ impl Way {
             !gateway.endpoints.is_empty()
                 && gateway.endpoints.iter().all(|endpoint| {
                     let seen = host.seen.iter().find(|seen| seen.endpoint == endpoint.name);
-                    seen.is_some_and(|s| {
-                        s.right()
-                            && s.evidence != "declared"
-                            && s.proven
-                            && s.served.as_deref() == Some(&text)
-                    })
+                    endpoint.answers == Some(true)
+                        && seen.is_some_and(|s| {
+                            s.right()
+                                && s.blind.is_none()
+                                && s.evidence != "declared"
+                                && s.proven
+                                && s.served.as_deref() == Some(&text)
+                        })
                 })
         };
         if served.iter().all(is_served) {
@@ -153,10 +163,10 @@ impl Way {
         }
     }
 
-    /// Whether there is nothing to wait for any more.
+    /// Whether nothing more will come.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.missing().is_none()
+        self.failed.is_some() || self.missing().is_none()
     }
 
     /// The first hop that can be seen and is not done.
@@ -178,4 +188,16 @@ impl Way {
 pub fn served_by<'a>(state: &'a State, secret: &str) -> Vec<(&'a Gateway, &'a Host)> {
     let all = state.gateways.iter().flat_map(|gateway| gateway.hosts.iter().map(move |host| (gateway, host)));
     all.filter(|(_, host)| host.source == secret).collect()
+}
+
+/// What ends a request for good, in cert-manager's words.
+fn ended_badly(request: &CertificateRequest) -> Option<String> {
+    request.status.conditions.iter().find_map(|condition| {
+        let is_end = match &*condition.kind {
+            "Denied" | "InvalidRequest" => &*condition.status == "True",
+            "Ready" => &*condition.status == "False" && matches!(&*condition.reason, "Failed" | "Denied"),
+            _ => false,
+        };
+        is_end.then(|| format!("{}: {}", condition.reason, condition.message))
+    })
 }

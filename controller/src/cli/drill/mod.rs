@@ -189,7 +189,10 @@ async fn drill(args: &Args, url: &Url, closed: &[String], out: &Output) -> Resul
         }
     };
     let (hosts, endpoints) = watched(last.as_ref(), &certificate);
-    let findings = if way.is_over() { Vec::new() } else { said(last.as_ref(), name, &hosts) };
+    let mut findings: Vec<String> = way.failed.iter().cloned().collect();
+    if way.missing().is_some() {
+        findings.extend(said(last.as_ref(), name, &hosts));
+    }
     let about = About {
         certificate: name.clone(),
         secret: certificate.secret(),
@@ -226,7 +229,8 @@ async fn follow(client: &kube::Client, url: &Url, args: &Args, out: &Output, way
         way.take(&seen, clock::now());
         last = seen.state.or(last);
         let left = deadline.saturating_duration_since(clock::instant());
-        let Some(missing) = way.missing().filter(|_| !left.is_zero()) else { return last };
+        let goes_on = !left.is_zero() && !way.is_over();
+        let Some(missing) = way.missing().filter(|_| goes_on) else { return last };
         progress.tell(&format!("{} is not {} yet", args.certificate, missing.as_str()), left);
         clock::sleep(EVERY).await;
     }

@@ -157,3 +157,27 @@ fn the_hop_that_was_not_done_in_time_is_named() {
     report.human(&mut anstream::StripStream::new(&mut text), false, Marks::ASCII).unwrap();
     assert!(String::from_utf8(text).unwrap().starts_with("FAILED shop/web: it is not stored in time"));
 }
+
+#[test]
+fn a_request_that_is_denied_ends_the_drill_at_once() {
+    let mut way = way();
+    let mut requests = requests(3, "False");
+    requests[0].status.conditions[0].reason = "Denied".into();
+    requests[0].status.conditions[0].message = "by policy".into();
+    let seen = Seen { certificate: Some(certificate(2, true)), requests, state: None };
+    way.take(&seen, Millis(1_100));
+    assert!(way.is_over());
+    assert_eq!(way.failed.as_deref(), Some("CertificateRequest shop/web-3: Denied: by policy"));
+    assert_eq!(Report::new(about(), &way).exit(), Exit::Drift);
+}
+
+#[test]
+fn an_endpoint_that_went_silent_after_its_proof_serves_nothing() {
+    let (mut way, new) = (way(), leaf());
+    let mut silent = state(&new, &new, true, &Value::Null);
+    silent.gateways[0].endpoints[0].answers = Some(false);
+    let seen =
+        Seen { certificate: Some(certificate(3, false)), requests: requests(3, "True"), state: Some(silent) };
+    way.take(&seen, Millis(1_500));
+    assert_eq!(way.missing(), Some(Hop::Served));
+}

@@ -4,8 +4,10 @@ use crate::converge::findings::RECORD_UNWRITABLE;
 use crate::converge::{Millis, Record, What};
 use crate::remedy::record;
 
-/// Between two tries, in milliseconds.
+/// Between two writes, in milliseconds.
 const AGAIN: i64 = 5_000;
+/// After one that was refused: whoever is busy has better things to do.
+const AFTER_REFUSAL: i64 = 30_000;
 
 /// What is to be done about it.
 #[derive(Debug)]
@@ -13,13 +15,14 @@ pub(super) struct Recording {
     /// There may be something in it, or to be put into it, that is not known here or there.
     due: bool,
     under_way: bool,
-    tried: Option<Millis>,
+    /// Not before this.
+    not_before: Millis,
 }
 
 impl Default for Recording {
     /// What those before us did is not known yet.
     fn default() -> Self {
-        Self { due: true, under_way: false, tried: None }
+        Self { due: true, under_way: false, not_before: Millis(0) }
     }
 }
 
@@ -41,17 +44,18 @@ impl Gateway {
 
     pub(super) fn tend_record(&mut self, now: Millis) -> Option<Effect> {
         let own = self.config.kubernetes.as_ref()?;
-        let Recording { due, under_way, tried } = self.record;
-        if !due || under_way || tried.is_some_and(|at| now.since(at) < AGAIN) {
+        let Recording { due, under_way, not_before } = self.record;
+        if !due || under_way || now < not_before {
             return None;
         }
-        self.record = Recording { due: false, under_way: true, tried: Some(now) };
+        self.record =
+            Recording { due: false, under_way: true, not_before: Millis(now.0.saturating_add(AGAIN)) };
         let ours = if self.leads { record::acts(self.records.iter().cloned()) } else { Vec::new() };
         Some(Effect::Keep(record::name(&own.namespace, &self.config.name), ours))
     }
 
     /// What is in the record now, or why that is not known.
-    pub(in crate::run) fn recorded(&mut self, kept: Result<Vec<Record>, String>) {
+    pub(in crate::run) fn recorded(&mut self, kept: Result<Vec<Record>, String>, now: Millis) {
         self.record.under_way = false;
         match kept {
             Ok(there) => {
@@ -62,7 +66,8 @@ impl Gateway {
                 self.records = all.into_iter().skip(old).collect();
             }
             Err(why) => {
-                self.record.due = true;
+                (self.record.due, self.record.not_before) =
+                    (true, Millis(now.0.saturating_add(AFTER_REFUSAL)));
                 let own =
                     self.config.kubernetes.as_ref().map(|own| own.namespace.clone()).unwrap_or_default();
                 let map = record::name(&own, &self.config.name);
