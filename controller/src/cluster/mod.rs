@@ -6,6 +6,7 @@ pub mod call;
 pub mod cert_manager;
 pub mod connect;
 pub mod event;
+pub mod forward;
 pub mod gateway;
 pub mod ingress;
 pub mod kinds;

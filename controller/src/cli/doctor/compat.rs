@@ -139,6 +139,14 @@ pub const ROWS: &[Row] = &[
         source: "tests/tests/cluster_*.rs (1.37.2)",
     },
     Row {
+        part: Part::Kubernetes,
+        versions: (Version(0, 0, 0), Version(1, 28, 0)),
+        with: None,
+        known: Known::Fails,
+        what: "helm refuses to install the chart",
+        source: "deploy/chart/Chart.yaml",
+    },
+    Row {
         part: Part::CertManager,
         versions: minor(1, 21),
         with: None,
@@ -321,7 +329,8 @@ mod tests {
         let known = |part, version| super::of(part, version, &[]).map(|row| row.known);
         assert_eq!(known(Part::Kong, Version(3, 11, 0)), Some(Known::Limited));
         assert_eq!(known(Part::Kong, Version(3, 9, 1)), Some(Known::Works));
-        assert_eq!(known(Part::Kubernetes, Version(1, 20, 0)), None);
+        assert_eq!(known(Part::Kubernetes, Version(1, 20, 0)), Some(Known::Fails));
+        assert_eq!(known(Part::Kubernetes, Version(1, 33, 0)), None);
     }
 
     #[test]

@@ -81,7 +81,7 @@ fn each<T>(
 }
 
 /// Whether nothing was answered at all: these are the words for answers that are none (`observe`).
-fn is_away(why: &str) -> bool {
+pub(in super::super) fn is_away(why: &str) -> bool {
     let answered = ["answers with status", "not an answer of Kong's", "not a report of the", "its schema is"];
     !answered.iter().any(|words| why.contains(words))
 }

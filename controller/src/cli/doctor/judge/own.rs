@@ -6,6 +6,13 @@ use super::super::report::Outcome;
 /// A revision so many seconds ahead of the clock is refused by the filter.
 const MOST_AHEAD: i64 = 86_400;
 
+/// Whether the configuration is one of a controller outside the cluster: there it has no Deployment.
+fn runs_outside(facts: &Facts) -> bool {
+    facts.here.config.as_ref().is_some_and(|config| {
+        config.kubernetes.as_ref().is_none_or(|k| k.kubeconfig.is_some() || k.context.is_some())
+    })
+}
+
 /// The replicas are ready.
 #[must_use]
 pub fn deployment(facts: &Facts) -> Vec<Outcome> {
@@ -18,8 +25,13 @@ pub fn deployment(facts: &Facts) -> Vec<Outcome> {
         }
     };
     let Some(found) = found else {
+        if runs_outside(facts) {
+            return Vec::new();
+        }
         let what = "no Deployment is labelled app.kubernetes.io/name=certdrift";
-        let mend = "certdrift doctor --pre    # may it be installed here?\nhelm install certdrift deploy/chart --namespace certdrift --create-namespace --values values.yaml\nif it is elsewhere: certdrift doctor --namespace NAMESPACE";
+        let mend = format!(
+            "certdrift doctor --pre --namespace {n}    # may it be installed here?\nhelm install certdrift deploy/chart --namespace {n} --create-namespace --values values.yaml\nif it is elsewhere: certdrift doctor --namespace NAMESPACE"
+        );
         return vec![Outcome::failed(&NOT_READY, format!("namespace {n}"), what, mend)];
     };
     let (ready, wanted) = (found.status.ready_replicas, found.spec.replicas.unwrap_or(1));
@@ -128,6 +140,9 @@ mod tests {
         assert!(with(0, 2)[0].mend.contains("kubectl logs deployment/cd-certdrift -n own"));
         assert!(with(0, 0)[0].mend.contains("kubectl scale"));
         assert_eq!(states(&deployment(&Facts { deployment: Ok(None), ..facts() })), [State::Failed]);
+        let mut outside = Facts { deployment: Ok(None), ..facts() };
+        outside.here.config.as_mut().unwrap().kubernetes.as_mut().unwrap().context = Some("a".to_owned());
+        assert!(deployment(&outside).is_empty(), "it runs on this machine");
         let forbidden = Facts { deployment: Err("forbidden".to_owned()), ..facts() };
         assert_eq!(states(&deployment(&forbidden)), [State::Unknown]);
     }

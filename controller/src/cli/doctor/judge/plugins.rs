@@ -44,6 +44,18 @@ pub fn allow(facts: &Facts) -> Vec<Outcome> {
             );
         }
     }
+    if looked == 0 {
+        // In a filter chain, or in a gateway that Kong's ingress controller does not configure.
+        for gateway in facts.here.config.iter().flat_map(|config| &config.gateways) {
+            let pods = gateway.kubernetes.as_ref().and_then(|own| own.pods.as_ref());
+            if pods.is_some_and(|pods| pods.report.is_some()) {
+                let because = "the filter's configuration is in no KongPlugin and no KongClusterPlugin";
+                let mend =
+                    "look at health.allow in the filter's configuration: loopback only; then --skip allow";
+                out.push(Outcome::unknown(format!("gateway {}", gateway.name), because, mend));
+            }
+        }
+    }
     if out.is_empty() && looked > 0 {
         out.push(Outcome::passed("health answers only those that carry a token, or are near"));
     }
@@ -113,7 +125,7 @@ fn width(range: &str) -> Width {
 #[cfg(test)]
 mod tests {
     use super::super::super::report::State;
-    use super::super::tests::{facts, states};
+    use super::super::tests::{facts, states, with_pods};
     use super::*;
     use serde_json::json;
 
@@ -156,10 +168,10 @@ mod tests {
     fn plugins_that_may_not_be_read_are_not_narrow() {
         let forbidden = Facts { plugins: Err("forbidden".to_owned()), ..facts() };
         assert_eq!(states(&super::allow(&forbidden)), [State::Unknown]);
-        assert!(
-            super::allow(&Facts { plugins: Ok(Vec::new()), ..facts() }).is_empty(),
-            "nobody has the filter"
-        );
+        let none = || Facts { plugins: Ok(Vec::new()), ..facts() };
+        assert!(super::allow(&none()).is_empty(), "nobody has the filter");
+        let elsewhere = with_pods(none(), "report: /certdrift/report");
+        assert_eq!(states(&super::allow(&elsewhere)), [State::Unknown], "its filter is configured elsewhere");
     }
 
     #[test]

@@ -176,7 +176,8 @@ mod tests {
             states(&kubernetes(&Facts { server: Ok(server), ..facts() }))
         };
         assert_eq!(at("v1.37.2"), [State::Passed]);
-        assert_eq!(at("v1.20.0"), [State::Warning]);
+        assert_eq!(at("v1.33.1"), [State::Warning]);
+        assert_eq!(at("v1.20.0"), [State::Failed]);
         assert_eq!(at("dev"), [State::Unknown]);
     }
 

@@ -1,7 +1,7 @@
 //! Asks for what the gateways are: their pods, what these answer, and what the controller's own rules say of the bindings.
 use super::super::check::Ask;
 use super::super::facts::{Facts, Looked, Plugin, Said, Seen, SeenPod, not_asked};
-use super::{PATIENCE, get};
+use super::{answers, get};
 use crate::binding::assemble::Memory;
 use crate::clock;
 use crate::cluster::pod::{Pod, Service};
@@ -10,9 +10,7 @@ use crate::cluster::watches::Watches;
 use crate::cluster::workload::{List, Template};
 use crate::config::{self, Gateway};
 use crate::finding::Finding;
-use crate::observe::endpoint::{Endpoint, Polled};
 use crate::observe::pods::{self, Finder, Which};
-use crate::observe::tap;
 use crate::run::cluster::Wanted;
 use futures_util::{StreamExt as _, stream};
 use serde::Deserialize;
@@ -89,7 +87,7 @@ async fn its_pods(
     let look = |(name, pod): (&String, &pods::PodEndpoint)| {
         let (template, endpoint) = (of(name).unwrap_or_default(), pod.endpoint.clone());
         async move {
-            let said = if answers { ask(&endpoint).await } else { Said::default() };
+            let said = if answers { answers::of_pod(client, &endpoint).await } else { Said::default() };
             SeenPod { template, said }
         }
     };
@@ -100,29 +98,9 @@ async fn its_pods(
 async fn fixed(gateway: &Gateway) -> BTreeMap<String, Said> {
     let mut all = BTreeMap::new();
     for endpoint in &gateway.endpoints {
-        all.insert(endpoint.name.clone(), ask(endpoint).await);
+        all.insert(endpoint.name.clone(), answers::of(endpoint).await);
     }
     all
-}
-
-async fn ask(endpoint: &config::Endpoint) -> Said {
-    match Endpoint::new(endpoint) {
-        Ok(endpoint) => said(endpoint.poll(PATIENCE).await),
-        // Its token is not here: whoever asks from elsewhere has none.
-        Err(why) => Said {
-            status: endpoint.status.as_ref().map(|_| Err(why.clone())),
-            report: endpoint.report.as_ref().map(|_| Err(why.clone())),
-            tap: endpoint.tap.as_ref().map(|_| Err(why.clone())),
-        },
-    }
-}
-
-fn said(polled: Polled) -> Said {
-    Said {
-        status: polled.status.map(|said| said.map(|said| said.workers.len())),
-        report: polled.report.map(|said| said.map(|report| (report.version, report.problems))),
-        tap: polled.tap.map(|said| said.map(|report| tap::workers(&report).0.len())),
-    }
 }
 
 #[derive(Default, Deserialize)]

@@ -1,4 +1,5 @@
 //! The rim: asks the cluster for what the wanted checks look at. Nothing is written anywhere.
+mod answers;
 mod find;
 mod gateways;
 mod rights;

@@ -1,15 +1,21 @@
 //! Asks who may do what, some questions at a time.
 use super::super::facts::{Asked, Here, Looked};
 use super::super::needs::{self, Need};
+use super::get;
+use crate::cluster::Meta;
 use crate::cluster::review::{Right, Who, may};
+use crate::cluster::workload::List;
 use crate::config::kubernetes::Reach;
 use crate::issuance::permission::Verb;
 use futures_util::StreamExt as _;
 use futures_util::stream;
-use std::collections::BTreeMap;
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// So many questions are under way at a time.
 const AT_A_TIME: usize = 8;
+/// In more namespaces than this cert-manager is not asked for one by one.
+const MOST_NAMESPACES: usize = 50;
 
 async fn each(client: &kube::Client, who: &Who, needs: Vec<Need>) -> Vec<Asked> {
     let ask = |(by, right): Need| async move {
@@ -60,9 +66,33 @@ pub(super) async fn storing(client: &kube::Client, here: &Here) -> BTreeMap<Stri
     let mut all = BTreeMap::new();
     for namespace in places {
         let missing = lacks(client, &who, &namespace).await;
+        if namespace.is_empty()
+            && missing.as_ref().is_ok_and(|verbs| !verbs.is_empty())
+            && let Some(namespaces) = with_certificates(client).await
+        {
+            // It need not have all of the cluster, only what has Certificates.
+            for namespace in namespaces {
+                let missing = lacks(client, &who, &namespace).await;
+                all.insert(namespace, missing);
+            }
+            continue;
+        }
         all.insert(namespace, missing);
     }
     all
+}
+
+/// The namespaces that have a Certificate; none where there is none, they may not be listed, or they are very many.
+async fn with_certificates(client: &kube::Client) -> Option<BTreeSet<String>> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Named {
+        metadata: Meta,
+    }
+    let all: Option<List<Named>> =
+        get(client, "/apis/cert-manager.io/v1/certificates".to_owned()).await.ok()?;
+    let names: BTreeSet<String> = all?.items.into_iter().map(|c| c.metadata.namespace.to_string()).collect();
+    (1..=MOST_NAMESPACES).contains(&names.len()).then_some(names)
 }
 
 async fn lacks(client: &kube::Client, who: &Who, namespace: &str) -> Looked<Vec<Verb>> {

@@ -1,0 +1,43 @@
+//! A connection into a pod, by the API server's port-forward: as if it came from the pod itself, from its loopback.
+use super::ObjectName;
+use crate::clock;
+use k8s_openapi::api::core::v1::Pod as Object;
+use kube::Api;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// How long the pod's side may take to say why it has closed.
+const SAYS_WHY_WITHIN: Duration = Duration::from_millis(500);
+
+/// A connection, and what the pod's side may say against it.
+pub struct Forwarded<S, E> {
+    /// To be read and written.
+    pub stream: S,
+    error: E,
+}
+
+impl<S, E: Future<Output = Option<String>>> Forwarded<S, E> {
+    /// After the stream has ended too early: why, where it is said.
+    pub async fn why(self) -> Option<String> {
+        clock::timeout(SAYS_WHY_WITHIN, self.error).await.ok().flatten()
+    }
+}
+
+/// Connects to a port of a pod. Needs `create` or `get` on pods/portforward.
+///
+/// # Errors
+/// The API server refuses, or cannot reach the pod's kubelet.
+pub async fn to(
+    client: &kube::Client,
+    pod: &ObjectName,
+    port: u16,
+) -> Result<
+    Forwarded<impl AsyncRead + AsyncWrite + Unpin + use<>, impl Future<Output = Option<String>> + use<>>,
+    String,
+> {
+    let pods: Api<Object> = Api::namespaced(client.clone(), &pod.namespace);
+    let mut forwarder = pods.portforward(&pod.name, &[port]).await.map_err(|e| e.to_string())?;
+    let stream = forwarder.take_stream(port).ok_or("the port was not forwarded")?;
+    let error = forwarder.take_error(port).ok_or("the port was not forwarded")?;
+    Ok(Forwarded { stream, error })
+}
