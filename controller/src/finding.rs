@@ -192,6 +192,8 @@ pub const CATALOGUE: &[&Kind] = &[
     &crate::cli::doctor::findings::LEASE_FREE,
     &crate::cli::drill::findings::REFUSED,
     &crate::cli::drill::findings::NOT_LOOKED_AT,
+    &crate::rehearse::findings::CANARY_FAILED,
+    &crate::rehearse::findings::CANARY_NOT_ROTATED,
     &crate::cli::man::NOT_WRITTEN,
     &crate::cli::man::NO_SUCH_PAGE,
     &crate::cli::run::NO_RUNTIME,

@@ -28,6 +28,7 @@ pub mod log;
 pub mod metrics;
 pub mod observe;
 pub mod publish;
+pub mod rehearse;
 pub mod remedy;
 pub mod run;
 pub mod server;

@@ -282,6 +282,18 @@ impl Watches {
         all.filter(|(leaf, _)| leaves.contains(leaf)).collect()
     }
 
+    /// A Certificate with the requests that belong to it; `None` where it is not known.
+    #[must_use]
+    pub fn certificate(&self, name: &ObjectName) -> Option<(Certificate, Vec<CertificateRequest>)> {
+        let certificates = self.certificates.guards();
+        let certificate = certificates.iter().find_map(|known| known.store.get(name))?.clone();
+        drop(certificates);
+        let requests = self.requests.guards();
+        let its = refs(&requests).into_iter().filter(|request| request.belongs_to(&certificate));
+        let its = its.cloned().collect();
+        Some((certificate, its))
+    }
+
     /// The object that a finding names, for an Event; `None` where it is none that is watched.
     #[must_use]
     pub fn regarding(&self, object: &str) -> Option<Regarding> {

@@ -1,4 +1,5 @@
 //! What no single value can tell: names used twice, addresses that are open to strangers, things that do not go together.
+mod canary;
 mod kubernetes;
 
 use super::{Config, Endpoint, Gateway, Listen};
@@ -54,6 +55,9 @@ pub fn check(config: &Config) -> Vec<Problem> {
         sources(one, &at, &mut told);
         if let Some(own) = &one.kubernetes {
             kubernetes::gateway(config, one, own, &format!("{at}.kubernetes"), &mut told);
+        }
+        if let Some(own) = &one.canary {
+            canary::canary(config, one, own, &format!("{at}.canary"), &mut told);
         }
         for (place, why) in one.policy.check() {
             told.tell(

@@ -2,6 +2,7 @@
 //!
 //! These types are the only description of it: the JSON schema (`deploy/schema/config.schema.json`) and
 //! `docs/configuration.md` are generated from them, and tests keep both true. Unknown keys are refused.
+pub mod canary;
 pub mod chart;
 pub mod check;
 pub mod findings;
@@ -156,6 +157,9 @@ pub struct Gateway {
     /// How far certdrift may go: tell only (the default), or heal.
     #[serde(default)]
     pub policy: Policy,
+    /// A host of our own whose certificate is issued anew on a schedule, for a gateway that is in a cluster with cert-manager.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<canary::Canary>,
     /// Drifts that somebody knows of and lets be: they stay visible, are not alerted and not healed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub acknowledged: Vec<Acknowledged>,

@@ -95,6 +95,10 @@ metrics! {
     ALERTS: Kind::Gauge, "certdrift_drift_exhausted", ["gateway"], "Drifts that lasted too long or that no remedy mends: somebody must look.", "always";
     HOP: Kind::Histogram(HOP_BOUNDS), "certdrift_hop_seconds", ["gateway", "hop"], "How long each hop of a renewal took. With cert-manager, from its request to the signature (`issued`) and from that to the Secret (`stored`), to the second. From the stored file's or Secret's change to a ledger that lists it (`published`) to the last endpoint that runs by another configuration (`loaded`, where all tell: Kong's status), and to the proof on the wire (`served`), for every renewal.", "always, from 0";
     DRIFT_TIME: Kind::Histogram(HOP_BOUNDS), "certdrift_drift_seconds", ["gateway", "ended_by"], "How long drifts lasted, from the first sight to the proof that it is over; ended by a `remedy`, or by `itself`.", "always, from 0";
+    CANARY_INTERVAL: Kind::Gauge, "certdrift_canary_interval_seconds", ["gateway"], "How long after one canary certificate the next is asked for, as configured.", "where the gateway has a canary";
+    CANARY_SUCCESS: Kind::Gauge, "certdrift_canary_last_success_timestamp_seconds", ["gateway"], "When the canary's newest certificate was proven on every endpoint; after a restart, until the next: when the one that is proven now was signed.", "once one was proven";
+    CANARY_DURATION: Kind::Gauge, "certdrift_canary_duration_seconds", ["gateway"], "How long the whole way of the last proven canary certificate took, from the request to the proof on every endpoint.", "once this process saw one from its request to its proof";
+    CANARY_FAILURES: Kind::Counter, "certdrift_canary_failures", ["gateway", "hop"], "Canary certificates that were given up, by the first hop that was not done (CD-570). Counted by the replica that leads.", "where the gateway has a canary, from 0";
 }
 
 /// Values of the label `result` of [`PUBLISHES`].

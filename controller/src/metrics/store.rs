@@ -64,6 +64,13 @@ impl Store {
         }
     }
 
+    /// Sets the counters of a gateway's canary to 0, unless they have counted already.
+    pub fn preset_canary(&mut self, gateway: &str) {
+        for hop in is::HOPS {
+            self.add(&is::CANARY_FAILURES, &[gateway, hop], 0);
+        }
+    }
+
     /// Counts `n` more.
     pub fn add(&mut self, metric: &Metric, labels: &[&str], n: u64) {
         debug_assert_eq!(metric.kind, Kind::Counter, "{}", metric.name);

@@ -18,6 +18,7 @@ use crate::observe::http::Client;
 use crate::observe::pushes::follow as follow_pushes;
 use crate::observe::tls;
 use crate::observe::watch::{Seen, Settings, Wish, endpoint as watch_endpoint};
+use crate::rehearse::ask;
 use crate::remedy::config::Act;
 use crate::remedy::{self, NotStarted, Outcome, Target, record};
 use certdrift_contract::Ledger;
@@ -105,6 +106,8 @@ enum Done {
     Reviewed(Box<str>, Suspects),
     /// The record of acts was read, and written where there was something to add.
     Recorded(Result<Vec<Record>, String>),
+    /// The canary's Certificate was asked for, or why not and what to do.
+    Rotated(Result<Millis, (String, String)>),
 }
 
 fn taken(gateway: &Locked, done: Done) -> Vec<Effect> {
@@ -122,6 +125,7 @@ fn taken(gateway: &Locked, done: Done) -> Vec<Effect> {
             lock(gateway).reviewed(namespace, suspects);
             Vec::new()
         }
+        Done::Rotated(result) => lock(gateway).rotated(result, clock::now()),
         Done::Recorded(kept) => {
             lock(gateway).recorded(kept, clock::now());
             Vec::new()
@@ -310,6 +314,12 @@ impl Hands {
                     self.under_way.spawn(async move {
                         let kept = record::keep(&cluster.client, &map, ours).await;
                         Done::Recorded(kept.map_err(|refusal| refusal.to_string()))
+                    });
+                }
+                Effect::Rotate(certificate, told) => {
+                    let Some(cluster) = lock(gateway).cluster().cloned() else { continue };
+                    self.under_way.spawn(async move {
+                        Done::Rotated(ask::rotate(&cluster.client, &certificate, told).await)
                     });
                 }
                 Effect::Abandon(id) => {

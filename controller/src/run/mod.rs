@@ -246,6 +246,9 @@ async fn generation(
     let mut opened = Vec::new();
     for gateway in &config.gateways {
         hub.store().preset(&gateway.name);
+        if gateway.canary.is_some() {
+            hub.store().preset_canary(&gateway.name);
+        }
         opened.push(
             Gateway::open(config, gateway.clone(), Arc::clone(hub), clock::now()).map_err(|f| vec![f])?,
         );

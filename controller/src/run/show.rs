@@ -78,6 +78,16 @@ pub(super) fn gauges(gateway: &Gateway, hub: &Hub, now: UnixTime, to: &mut Gauge
         machine.is_some_and(|m| m.in_flight.is_some() || m.drifts().any(|(.., d)| d.proving.is_some()));
     to.set(&metric::REMEDY_IN_FLIGHT, &[name], f64::from(u8::from(in_flight)));
     to.set(&metric::ALERTS, &[name], count(gateway.alerts.len()));
+    if let Some(canary) = gateway.canary_state() {
+        let seconds = |millis: i64| figure(millis) / 1_000.0;
+        to.set(&metric::CANARY_INTERVAL, &[name], seconds(canary.every));
+        if let Some(at) = canary.worked {
+            to.set(&metric::CANARY_SUCCESS, &[name], figure(at.seconds().seconds()));
+        }
+        if let Some(took) = canary.took {
+            to.set(&metric::CANARY_DURATION, &[name], seconds(took));
+        }
+    }
 }
 
 fn endpoints(gateway: &Gateway, name: &str, to: &mut Gauges) {
@@ -144,20 +154,60 @@ pub(super) fn state(gateway: &Gateway, now: UnixTime) -> state::Gateway {
     let hosts = gateway.sights.iter().map(|(host, sights)| {
         let (source, expected) = expected.get(host).copied().unwrap_or_default();
         Host {
-            host: host.to_owned(),
-            source: source.to_owned(),
-            expected: expected.iter().map(|e| e.sha256.to_string()).collect(),
-            not_after: expected.iter().map(|e| e.not_after).min(),
             stored: !gateway.invalid.contains(host),
             not_stored: not_stored.contains(source),
             seen: sights
                 .iter()
                 .map(|(endpoint, sight)| seen(endpoint, sight, drifts.get(&(&**endpoint, host))))
                 .collect(),
+            ..listed(host, source, expected)
         }
     });
     let mut hosts: Vec<Host> = hosts.collect();
     hosts.sort_by_key(|h| h.host == DEFAULT);
+    state::Gateway {
+        hosts,
+        findings: gateway.findings(),
+        renewals: gateway.renewals.ended().cloned().collect(),
+        history: gateway.records.iter().cloned().collect(),
+        canary: gateway.canary_state(),
+        ..places(gateway, now)
+    }
+}
+
+/// What is known of the hosts of one source, on the endpoints that are no edges; nothing else of the gateway.
+pub(super) fn of_source(gateway: &Gateway, source: &str, now: UnixTime) -> state::Gateway {
+    let all = gateway.publisher.ledger().map(|ledger| entries(ledger)).unwrap_or_default();
+    let entry = all.binary_search_by(|entry| entry.source.as_str().cmp(source)).ok().and_then(|n| all.get(n));
+    let hosts =
+        entry.into_iter().flat_map(|entry| entry.hosts.iter().map(move |host| (entry, host.as_str())));
+    let hosts = hosts.map(|(entry, host)| Host {
+        seen: gateway
+            .sights
+            .of(host)
+            .map(|sights| sights.iter().map(|(endpoint, sight)| seen(endpoint, sight, None)).collect())
+            .unwrap_or_default(),
+        ..listed(host, source, &entry.current)
+    });
+    let mut shown = state::Gateway { hosts: hosts.collect(), ..places(gateway, now) };
+    shown.endpoints.retain(|endpoint| !endpoint.edge);
+    shown
+}
+
+fn listed(host: &str, source: &str, expected: &[Expected]) -> Host {
+    Host {
+        host: host.to_owned(),
+        source: source.to_owned(),
+        expected: expected.iter().map(|e| e.sha256.to_string()).collect(),
+        not_after: expected.iter().map(|e| e.not_after).min(),
+        stored: true,
+        not_stored: false,
+        seen: Vec::new(),
+    }
+}
+
+/// A gateway's endpoints and ledger, without its hosts.
+fn places(gateway: &Gateway, now: UnixTime) -> state::Gateway {
     state::Gateway {
         name: gateway.config.name.clone(),
         mode: gateway.config.policy.mode,
@@ -184,11 +234,12 @@ pub(super) fn state(gateway: &Gateway, now: UnixTime) -> state::Gateway {
                 }
             })
             .collect(),
-        hosts,
+        hosts: Vec::new(),
         remedy: gateway.machine().and_then(|m| m.in_flight.as_ref()).map(|f| f.intent.remedy.clone()),
-        findings: gateway.findings(),
-        renewals: gateway.renewals.ended().cloned().collect(),
-        history: gateway.records.iter().cloned().collect(),
+        findings: Vec::new(),
+        renewals: Vec::new(),
+        history: Vec::new(),
+        canary: None,
     }
 }
 

@@ -190,6 +190,12 @@ impl Sights {
         }
     }
 
+    /// What was seen of one host.
+    #[must_use]
+    pub fn of(&self, host: &str) -> Option<&Few<Arc<str>, Sight>> {
+        self.hosts.get(host)
+    }
+
     /// All hosts with what was seen.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Few<Arc<str>, Sight>)> {
         self.hosts.iter().map(|(host, endpoints)| (host.as_ref(), endpoints))

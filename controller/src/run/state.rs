@@ -1,8 +1,9 @@
 //! What a running controller knows, as `/debug/state` answers it and `certdrift status` reads it.
 use super::renewals::Ended;
-use crate::converge::{Mode, Record};
+use crate::converge::{Millis, Mode, Record};
 use crate::finding::Finding;
 use crate::loaded::configuration::Loaded;
+use crate::rehearse::way::Hop;
 use certdrift_contract::UnixTime;
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +46,30 @@ pub struct Gateway {
     pub renewals: Vec<Ended>,
     /// The newest lines of the history, the newest last.
     pub history: Vec<Record>,
+    /// Its canary, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Canary>,
+}
+
+/// A canary: a host of our own whose certificate is issued anew on a schedule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Canary {
+    /// Its host.
+    pub host: String,
+    /// `NAMESPACE/NAME` of its Certificate.
+    pub certificate: String,
+    /// Milliseconds from one request to the next.
+    pub every: i64,
+    /// When it was proven last on every endpoint; none before the first time.
+    pub worked: Option<Millis>,
+    /// How long that took from the request on, in milliseconds, where it was seen from its start.
+    pub took: Option<i64>,
+    /// The hop that a way under way waits for.
+    pub waits_for: Option<Hop>,
+    /// The first hop that was not done of the way that was given up, until another is proven.
+    pub failed: Option<Hop>,
+    /// When the next is due, where that is known.
+    pub next: Option<Millis>,
 }
 
 /// A ledger.

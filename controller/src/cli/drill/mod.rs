@@ -4,32 +4,29 @@
 //! look ─> may it be begun? (pure) ─> plan, question ─> status patch ─> look again and again ─> how far? (pure) ─> report
 //! ```
 pub mod findings;
-pub mod hops;
 pub mod plan;
 mod report;
 #[cfg(test)]
 mod tests;
 
 use super::output::{Output, Progress};
-use super::status::{ask, url};
+use super::status::{ask as controller, url};
 use super::{Exit, Failure};
 use crate::clock;
 use crate::cluster::ObjectName;
-use crate::cluster::call::{Call, FIELD_MANAGER, Refusal};
-use crate::cluster::cert_manager::{Certificate, CertificateRequest};
+use crate::cluster::cert_manager::Certificate;
 use crate::cluster::connect;
 use crate::config::load::{DEFAULT_FILES, load};
 use crate::config::{DEFAULT_ADDRESS, Overrides};
 use crate::converge::period::Period;
 use crate::observe::findings::CHECK_USAGE;
 use crate::observe::http::{Url, UrlError};
+use crate::rehearse::ask;
+use crate::rehearse::begin::{Told, may_begin};
+use crate::rehearse::way::{Hop, Seen, Way, served_by};
 use crate::run::findings::NO_CONTROLLER;
-use crate::run::state::State;
-use hops::{Seen, Way, served_by};
-use plan::{Issuer, Told};
+use crate::run::state::Gateway;
 use report::{About, Report};
-use serde::Deserialize;
-use serde_json::Value;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -96,8 +93,6 @@ fn object(text: &str) -> Result<ObjectName, String> {
     ObjectName::parse(text).ok_or_else(|| format!("{text:?} is no NAMESPACE/NAME of a Certificate"))
 }
 
-/// How long one request may take.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// Between two looks.
 const EVERY: Duration = Duration::from_millis(200);
 
@@ -141,24 +136,23 @@ async fn drill(args: &Args, url: &Url, closed: &[String], out: &Output) -> Resul
         .await
         .map_err(Failure::unknown)?;
     let name = &args.certificate;
-    let raw: Value = Call::get(path(name)).send(&client, PATIENCE).await.map_err(|refusal| {
+    let looked = ask::look(&client, name).await.map_err(|refusal| {
         Failure::unknown(findings::NOT_LOOKED_AT.on(format!("Certificate {name}"), refusal.to_string()))
     })?;
-    let certificate = read(&raw, name)?;
-    let issuer = issuer(&client, &certificate).await;
+    let (certificate, issuer) = (&looked.certificate, &looked.issuer);
     let told = Told { any_issuer: args.any_issuer, any_time: args.any_time };
-    plan::may_begin(&certificate, &issuer, closed, told).map_err(|(why, mend)| {
+    may_begin(certificate, issuer, closed, told).map_err(|(why, mend)| {
         let mut finding = findings::REFUSED.on(format!("Certificate {name}"), why);
         finding.mend = mend;
         Failure::usage(finding)
     })?;
-    let state = ask(url).await.ok();
-    let (hosts, endpoints) = watched(state.as_ref(), &certificate);
+    let gateways = controller(url).await.ok().map(|state| state.gateways);
+    let (hosts, endpoints) = watched(gateways.as_deref(), certificate);
     let mut talk = out.stderr();
-    for line in plan::lines(name, &certificate, &issuer, &hosts, endpoints) {
+    for line in plan::lines(name, certificate, issuer, &hosts, endpoints) {
         let _ = writeln!(talk, "  {line}");
     }
-    if state.is_none() {
+    if gateways.is_none() {
         let _ =
             writeln!(talk, "  no controller answers at {}: the hops after `stored` cannot be seen", args.url);
     }
@@ -172,14 +166,11 @@ async fn drill(args: &Args, url: &Url, closed: &[String], out: &Output) -> Resul
     // Heard from before the request on: one that is interrupted while it is asked may have been granted.
     let mut interrupt = signal(SignalKind::interrupt())
         .map_err(|e| Failure::unknown(crate::run::findings::SIGNALS.on("SIGINT", e.to_string())))?;
-    let begun = clock::now();
-    let patch = plan::trigger(&raw, &begun.seconds().to_string());
-    let call = Call::merge(format!("{}/status?fieldManager={FIELD_MANAGER}-drill", path(name)), &patch);
-    call.send::<Value>(&client, PATIENCE).await.map_err(|refusal| {
+    let begun = ask::ask(&client, &looked, "certdrift drill").await.map_err(|refusal| {
         let why = format!("the re-issue could not be asked for: {refusal}");
         Failure::unknown(findings::NOT_LOOKED_AT.on(format!("Certificate {name}"), why))
     })?;
-    let mut way = Way::begin(&certificate, begun);
+    let mut way = Way::begin(certificate, begun);
     let watch = follow(&client, url, args, out, &mut way);
     let last = tokio::select! {
         last = watch => last,
@@ -188,10 +179,10 @@ async fn drill(args: &Args, url: &Url, closed: &[String], out: &Output) -> Resul
             return Ok(Exit::Interrupted);
         }
     };
-    let (hosts, endpoints) = watched(last.as_ref(), &certificate);
+    let (hosts, endpoints) = watched(last.as_deref(), certificate);
     let mut findings: Vec<String> = way.failed.iter().cloned().collect();
     if way.missing().is_some() {
-        findings.extend(said(last.as_ref(), name, &hosts));
+        findings.extend(said(last.as_deref(), name, &hosts));
     }
     let about = About {
         certificate: name.clone(),
@@ -211,23 +202,29 @@ async fn drill(args: &Args, url: &Url, closed: &[String], out: &Output) -> Resul
 }
 
 /// Looks until it is over or has had its time; gives what the controller said last.
-async fn follow(client: &kube::Client, url: &Url, args: &Args, out: &Output, way: &mut Way) -> Option<State> {
+async fn follow(
+    client: &kube::Client,
+    url: &Url,
+    args: &Args,
+    out: &Output,
+    way: &mut Way,
+) -> Option<Vec<Gateway>> {
     let deadline = clock::instant() + args.timeout.as_duration();
     let mut progress = Progress::new(out);
     let mut last = None;
     loop {
-        let state = ask(url).await.ok();
+        let gateways = controller(url).await.ok().map(|state| state.gateways);
         // One that is silent for a moment is waited for.
-        if state.is_none() && last.is_none() {
-            way.blind = vec![hops::Hop::Published, hops::Hop::Loaded, hops::Hop::Served];
+        if gateways.is_none() && last.is_none() {
+            way.blind = vec![Hop::Published, Hop::Loaded, Hop::Served];
         }
         let seen = Seen {
-            certificate: get(client, &args.certificate).await,
-            requests: requests(client, &args.certificate.namespace).await,
-            state,
+            certificate: ask::certificate(client, &args.certificate).await,
+            requests: ask::requests(client, &args.certificate.namespace).await,
+            gateways,
         };
         way.take(&seen, clock::now());
-        last = seen.state.or(last);
+        last = seen.gateways.or(last);
         let left = deadline.saturating_duration_since(clock::instant());
         let goes_on = !left.is_zero() && !way.is_over();
         let Some(missing) = way.missing().filter(|_| goes_on) else { return last };
@@ -236,57 +233,16 @@ async fn follow(client: &kube::Client, url: &Url, args: &Args, out: &Output, way
     }
 }
 
-fn path(name: &ObjectName) -> String {
-    format!("/apis/cert-manager.io/v1/namespaces/{}/certificates/{}", name.namespace, name.name)
-}
-
-fn read(raw: &Value, name: &ObjectName) -> Result<Certificate, Failure> {
-    serde_json::from_value(raw.clone()).map_err(|e| {
-        Failure::unknown(findings::NOT_LOOKED_AT.on(format!("Certificate {name}"), e.to_string()))
-    })
-}
-
-async fn get(client: &kube::Client, name: &ObjectName) -> Option<Certificate> {
-    Call::get(path(name)).send(client, PATIENCE).await.ok()
-}
-
-#[derive(Deserialize)]
-struct List {
-    items: Vec<CertificateRequest>,
-}
-
-async fn requests(client: &kube::Client, namespace: &str) -> Vec<CertificateRequest> {
-    let uri = format!("/apis/cert-manager.io/v1/namespaces/{namespace}/certificaterequests");
-    Call::get(uri).send::<List>(client, PATIENCE).await.map(|list| list.items).unwrap_or_default()
-}
-
-async fn issuer(client: &kube::Client, certificate: &Certificate) -> Issuer {
-    let reference = &certificate.spec.issuer_ref;
-    let group = "/apis/cert-manager.io/v1";
-    let uri = match reference.kind.as_deref().unwrap_or("Issuer") {
-        "Issuer" => {
-            format!("{group}/namespaces/{}/issuers/{}", certificate.metadata.namespace, reference.name)
-        }
-        "ClusterIssuer" => format!("{group}/clusterissuers/{}", reference.name),
-        other => return Issuer::Unknown(format!("{other} is no kind of cert-manager's own")),
-    };
-    match Call::get(uri).send::<Value>(client, PATIENCE).await {
-        Ok(object) => Issuer::of(object.get("spec").unwrap_or(&Value::Null)),
-        Err(Refusal::Absent(why) | Refusal::Forbidden(why)) => Issuer::Unknown(why),
-        Err(refusal) => Issuer::Unknown(refusal.to_string()),
-    }
-}
-
 /// The hosts that are served from its Secret, and on how many endpoints.
-fn watched(state: Option<&State>, certificate: &Certificate) -> (Vec<String>, usize) {
-    let served = state.map(|state| served_by(state, &certificate.secret().to_string())).unwrap_or_default();
+fn watched(gateways: Option<&[Gateway]>, certificate: &Certificate) -> (Vec<String>, usize) {
+    let served = gateways.map(|all| served_by(all, &certificate.secret().to_string())).unwrap_or_default();
     let endpoints = served.iter().map(|(gateway, _)| gateway.endpoints.len()).max().unwrap_or(0);
     (served.iter().map(|(_, host)| host.host.clone()).collect(), endpoints)
 }
 
 /// What the controller says of the Certificate and its hosts.
-fn said(state: Option<&State>, name: &ObjectName, hosts: &[String]) -> Vec<String> {
-    let all = state.into_iter().flat_map(|state| &state.gateways).flat_map(|gateway| &gateway.findings);
+fn said(gateways: Option<&[Gateway]>, name: &ObjectName, hosts: &[String]) -> Vec<String> {
+    let all = gateways.into_iter().flatten().flat_map(|gateway| &gateway.findings);
     let is_about = |text: &str| {
         text.contains(&name.to_string()) || hosts.iter().any(|host| text.contains(host.as_str()))
     };

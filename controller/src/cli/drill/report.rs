@@ -1,9 +1,9 @@
 //! What a drill came to, in each form it can be asked for. Pure.
-use super::hops::{Hop, Way};
 use crate::cli::Exit;
 use crate::cli::output::{BOLD, GREEN, Marks, RED, View, YELLOW};
 use crate::cluster::ObjectName;
 use crate::converge::Millis;
+use crate::rehearse::way::{Hop, Way};
 use serde::Serialize;
 use std::io::{self, Write};
 

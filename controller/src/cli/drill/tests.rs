@@ -1,11 +1,11 @@
 //! How far a re-issue has come, and what the report says of it.
-use super::hops::{Hop, Seen, Way};
 use super::report::{About, Report};
 use crate::cli::Exit;
 use crate::cli::output::{Marks, View as _};
 use crate::cluster::ObjectName;
 use crate::cluster::cert_manager::Certificate;
 use crate::converge::Millis;
+use crate::rehearse::way::{Hop, Seen, Way};
 use crate::run::state::State;
 use serde_json::{Value, json};
 
@@ -52,7 +52,8 @@ fn way() -> Way {
 
 fn leaf() -> String {
     let mut way = way();
-    let seen = Seen { certificate: Some(certificate(2, true)), requests: requests(3, "True"), state: None };
+    let seen =
+        Seen { certificate: Some(certificate(2, true)), requests: requests(3, "True"), gateways: None };
     way.take(&seen, Millis(1_000));
     way.leaf.unwrap().to_string()
 }
@@ -78,7 +79,7 @@ fn each_hop_is_timed_when_it_is_seen_to_be_done() {
         let seen = Seen {
             certificate: Some(certificate(revision, issuing)),
             requests: requests(request.0, request.1),
-            state: Some(state),
+            gateways: Some(state.gateways),
         };
         way.take(&seen, Millis(at));
         way.missing()
@@ -123,10 +124,10 @@ fn each_hop_is_timed_when_it_is_seen_to_be_done() {
 fn what_nobody_can_see_is_never_good() {
     let mut way = way();
     let seen =
-        |state| Seen { certificate: Some(certificate(3, false)), requests: requests(3, "True"), state };
+        |gateways| Seen { certificate: Some(certificate(3, false)), requests: requests(3, "True"), gateways };
     let mut elsewhere = state("", "", true, &Value::Null);
     elsewhere.gateways[0].hosts[0].source = "shop/other".into();
-    way.take(&seen(Some(elsewhere)), Millis(1_500));
+    way.take(&seen(Some(elsewhere.gateways)), Millis(1_500));
     assert!(way.is_over());
     let report = Report::new(about(), &way);
     assert_eq!(report.exit(), Exit::Unknown);
@@ -139,7 +140,7 @@ fn a_gateway_that_tells_nothing_of_what_it_has_loaded_is_proven_all_the_same() {
     let seen = Seen {
         certificate: Some(certificate(3, false)),
         requests: requests(3, "True"),
-        state: Some(state(&new, &new, true, &Value::Null)),
+        gateways: Some(state(&new, &new, true, &Value::Null).gateways),
     };
     way.take(&seen, Millis(1_500));
     assert_eq!((way.missing(), way.blind.as_slice()), (None, &[Hop::Loaded][..]));
@@ -149,7 +150,8 @@ fn a_gateway_that_tells_nothing_of_what_it_has_loaded_is_proven_all_the_same() {
 #[test]
 fn the_hop_that_was_not_done_in_time_is_named() {
     let mut way = way();
-    let seen = Seen { certificate: Some(certificate(2, true)), requests: requests(3, "True"), state: None };
+    let seen =
+        Seen { certificate: Some(certificate(2, true)), requests: requests(3, "True"), gateways: None };
     way.take(&seen, Millis(1_100));
     let report = Report::new(about(), &way);
     assert_eq!((report.exit(), way.missing()), (Exit::Drift, Some(Hop::Stored)));
@@ -164,7 +166,7 @@ fn a_request_that_is_denied_ends_the_drill_at_once() {
     let mut requests = requests(3, "False");
     requests[0].status.conditions[0].reason = "Denied".into();
     requests[0].status.conditions[0].message = "by policy".into();
-    let seen = Seen { certificate: Some(certificate(2, true)), requests, state: None };
+    let seen = Seen { certificate: Some(certificate(2, true)), requests, gateways: None };
     way.take(&seen, Millis(1_100));
     assert!(way.is_over());
     assert_eq!(way.failed.as_deref(), Some("CertificateRequest shop/web-3: Denied: by policy"));
@@ -176,8 +178,11 @@ fn an_endpoint_that_went_silent_after_its_proof_serves_nothing() {
     let (mut way, new) = (way(), leaf());
     let mut silent = state(&new, &new, true, &Value::Null);
     silent.gateways[0].endpoints[0].answers = Some(false);
-    let seen =
-        Seen { certificate: Some(certificate(3, false)), requests: requests(3, "True"), state: Some(silent) };
+    let seen = Seen {
+        certificate: Some(certificate(3, false)),
+        requests: requests(3, "True"),
+        gateways: Some(silent.gateways),
+    };
     way.take(&seen, Millis(1_500));
     assert_eq!(way.missing(), Some(Hop::Served));
 }

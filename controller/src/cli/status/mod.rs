@@ -1,4 +1,5 @@
 //! `certdrift status`: every host, hop by hop, as the running controller knows it.
+mod canary;
 mod hops;
 mod page;
 #[cfg(test)]

@@ -13,7 +13,7 @@ use std::io::{self, Write};
 const LISTED_GOOD: usize = 20;
 
 /// `14 min`, `3 h`, `2 d`
-fn ago(seconds: i64) -> String {
+pub(super) fn ago(seconds: i64) -> String {
     match seconds.max(0) {
         s @ 0..=119 => format!("{s} s"),
         s @ 120..=7_199 => format!("{} min", s / 60),
@@ -128,6 +128,10 @@ impl Shown {
                     marks.unknown, endpoint.address, endpoint.why
                 )?;
             }
+        }
+        if let Some(canary) = &gateway.canary {
+            let (style, words) = super::canary::line(canary, self.now);
+            writeln!(to, "{style}{words}{style:#}")?;
         }
         let mut rows: Vec<(Grade, &Hops, &Host)> = shown
             .hops

@@ -57,6 +57,7 @@ fn state(endpoints: Vec<Endpoint>, hosts: Vec<Host>) -> State {
     let ledger =
         LedgerState { revision: 7, published_at: NOW, hosts: hosts.len(), file: "ledger.json".into() };
     let gateway = Gateway {
+        canary: None,
         name: "kong".into(),
         mode: Mode::Observe,
         ledger: Some(ledger),

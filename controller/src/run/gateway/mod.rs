@@ -10,8 +10,10 @@
 //! | `lead` | this replica leads, or does not any more |
 //! | `machine` | the convergence machine is told something |
 //! | `publish` | what is stored has changed |
+//! | `canary` | its canary is looked at |
 //! | `told` | the observer has seen something |
 //! | `findings` | what is wrong now is asked for, or has changed |
+mod canary;
 mod endpoints;
 mod findings;
 mod issuance;
@@ -39,6 +41,8 @@ use crate::publish::config_map::map;
 use crate::publish::file::FileLedger;
 use crate::publish::publisher::Publisher;
 use crate::publish::target::Target;
+use crate::rehearse::begin::Told;
+use crate::rehearse::canary::Canary;
 use crate::remedy::history::History;
 use crate::remedy::state_file::StateFile;
 use crate::source::inventory::Inventory;
@@ -78,6 +82,8 @@ pub enum Effect {
     Keep(ObjectName, Vec<Record>),
     /// Ask what cert-manager may do to this Secret.
     Review(ObjectName),
+    /// Ask cert-manager to issue the canary's Certificate once more, where that may be done.
+    Rotate(ObjectName, Told),
 }
 
 pub(super) use endpoints::Place;
@@ -130,6 +136,9 @@ pub struct Gateway {
     heard: Option<Millis>,
     /// When Events were thought of last.
     noted: Millis,
+    canary: Canary,
+    /// Since when something keeps the canary from being asked for.
+    canary_troubled: Option<Millis>,
 }
 
 /// What outlives a reload of the configuration: the machine's state is on disk, and the rest is seen anew.
@@ -137,6 +146,7 @@ pub struct Gateway {
 pub(super) struct Kept {
     sights: Sights,
     renewals: Renewals,
+    canary: Canary,
 }
 
 impl Gateway {
@@ -192,7 +202,7 @@ impl Gateway {
             .filter(|h| !config.acknowledged.iter().any(|a| a.host == **h))
             .cloned()
             .collect();
-        let Kept { sights, renewals } = hub.kept(&config.name);
+        let Kept { sights, renewals, canary } = hub.kept(&config.name);
         let mut gateway = Self {
             ledger_place,
             sights,
@@ -226,6 +236,8 @@ impl Gateway {
             template_is_owned: false,
             heard: None,
             noted: now,
+            canary,
+            canary_troubled: None,
             config,
         };
         let mut effects = gateway.event(Event::Restarted, now);
@@ -247,7 +259,12 @@ impl Gateway {
 
     /// What the gateway of this name goes on with after a reload.
     pub(super) fn keep(&mut self) -> Kept {
-        Kept { sights: std::mem::take(&mut self.sights), renewals: std::mem::take(&mut self.renewals) }
+        let canary = self.canary.kept();
+        Kept {
+            sights: std::mem::take(&mut self.sights),
+            renewals: std::mem::take(&mut self.renewals),
+            canary,
+        }
     }
 
     /// What the machine remembers.
@@ -278,6 +295,7 @@ impl Gateway {
         effects.extend(self.tend_loaded(now));
         effects.extend(self.issuance(now));
         effects.extend(self.tend_record(now));
+        effects.extend(self.tend_canary(now));
         if now.since(self.noted) >= 2_000 {
             self.noted = now;
             self.tell_events();

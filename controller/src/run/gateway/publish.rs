@@ -100,6 +100,7 @@ impl Gateway {
             self.invalid = invalid.iter().cloned().collect();
             let revision = ledger.revision.0;
             effects.extend(self.event(Event::Published { revision, changed, removed, invalid }, now));
+            effects.extend(self.tend_canary(now));
         } else if self.invalid != invalid.iter().cloned().collect() {
             self.invalid = invalid.iter().cloned().collect();
             let revision = ledger.revision.0;

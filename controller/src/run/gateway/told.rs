@@ -49,6 +49,9 @@ impl Gateway {
                     self.sights.proven(&endpoint, &host, proof, &workers, settled);
                     if settled {
                         self.renewed(&endpoint, &host, now);
+                        if self.config.canary.as_ref().is_some_and(|canary| canary.host == host) {
+                            return self.tend_canary(now);
+                        }
                     }
                 }
                 Vec::new()

@@ -3,13 +3,16 @@ use crate::cluster::ObjectName;
 use crate::cluster::cert_manager::{Certificate, CertificateRequest};
 use crate::converge::Millis;
 use crate::loaded::configuration::Loaded;
-use crate::run::state::{Gateway, Host, State};
+use crate::run::state::{Gateway, Host};
 use certdrift_contract::Fingerprint;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// Seconds that the API server's clock may be behind that of who asked.
+const SKEW: i64 = 30;
+
 /// A hop of the way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Hop {
     /// The request was signed.
@@ -48,8 +51,8 @@ pub struct Seen {
     pub certificate: Option<Certificate>,
     /// All requests of its namespace.
     pub requests: Vec<CertificateRequest>,
-    /// What the controller knows, where one answers.
-    pub state: Option<State>,
+    /// What the controller knows of the gateways, where one answers.
+    pub gateways: Option<Vec<Gateway>>,
 }
 
 /// The way of one re-issue.
@@ -77,9 +80,15 @@ impl Way {
     /// It was asked for at this time; the Certificate as it was before.
     #[must_use]
     pub fn begin(certificate: &Certificate, begun: Millis) -> Self {
+        Self::after(certificate, certificate.status.revision.unwrap_or(0), begun)
+    }
+
+    /// That of the revision after this one, which was asked for at this time.
+    #[must_use]
+    pub fn after(certificate: &Certificate, before: u64, begun: Millis) -> Self {
         Self {
             secret: certificate.secret().to_string(),
-            before: certificate.status.revision.unwrap_or(0),
+            before,
             begun,
             done: BTreeMap::new(),
             leaf: None,
@@ -96,24 +105,31 @@ impl Way {
         let newer = |r: &&CertificateRequest| {
             r.belongs_to(certificate) && r.is_issued() && r.revision().is_some_and(|n| n > self.before)
         };
-        if let Some((request, (leaf, _))) =
-            seen.requests.iter().filter(newer).find_map(|r| Some((r, r.signing()?)))
+        if let Some((request, (leaf, _))) = seen
+            .requests
+            .iter()
+            .filter(newer)
+            .filter_map(|r| Some((r, r.signing()?)))
+            .max_by_key(|(r, _)| r.revision())
         {
             (self.leaf, self.revision) = (Some(leaf), request.revision());
             self.request = Some(request.metadata.object());
             self.done.entry(Hop::Issued).or_insert(now);
         }
         self.failed = seen.requests.iter().filter(|r| r.belongs_to(certificate)).find_map(|request| {
-            let is_newer = request.revision().is_some_and(|n| n > self.before);
-            let end = ended_badly(request).filter(|_| is_newer)?;
+            // One that failed before this one was asked for may still be there.
+            let made = request.metadata.creation_timestamp;
+            let is_its = made.is_none_or(|at| self.begun.seconds().since(at) <= SKEW)
+                && request.revision().is_some_and(|n| n > self.before);
+            let end = ended_badly(request).filter(|_| is_its)?;
             Some(format!("CertificateRequest {}: {end}", request.metadata.object()))
         });
         let (Some(leaf), Some(revision)) = (self.leaf, self.revision) else { return };
         if certificate.status.revision.is_some_and(|n| n >= revision) && certificate.issuing().is_none() {
             self.done.entry(Hop::Stored).or_insert(now);
         }
-        let Some(state) = &seen.state else { return };
-        let served = served_by(state, &self.secret);
+        let Some(gateways) = &seen.gateways else { return };
+        let served = served_by(gateways, &self.secret);
         self.blind.clear();
         if served.is_empty() {
             self.blind = vec![Hop::Published, Hop::Loaded, Hop::Served];
@@ -175,6 +191,12 @@ impl Way {
         Hop::ALL.into_iter().find(|hop| !self.done.contains_key(hop) && !self.blind.contains(hop))
     }
 
+    /// When it was asked for.
+    #[must_use]
+    pub const fn begun(&self) -> Millis {
+        self.begun
+    }
+
     /// Seconds from the beginning to this hop.
     #[must_use]
     pub fn took(&self, hop: Hop) -> Option<f64> {
@@ -185,8 +207,8 @@ impl Way {
 
 /// The hosts that are served from this Secret, with their gateways.
 #[must_use]
-pub fn served_by<'a>(state: &'a State, secret: &str) -> Vec<(&'a Gateway, &'a Host)> {
-    let all = state.gateways.iter().flat_map(|gateway| gateway.hosts.iter().map(move |host| (gateway, host)));
+pub fn served_by<'a>(gateways: &'a [Gateway], secret: &str) -> Vec<(&'a Gateway, &'a Host)> {
+    let all = gateways.iter().flat_map(|gateway| gateway.hosts.iter().map(move |host| (gateway, host)));
     all.filter(|(_, host)| host.source == secret).collect()
 }
 
@@ -200,4 +222,36 @@ fn ended_badly(request: &CertificateRequest) -> Option<String> {
         };
         is_end.then(|| format!("{}: {}", condition.reason, condition.message))
     })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    //! Makers for whoever tests a way; the way itself is tested with the drill and with the canary.
+    use crate::run::state::Gateway;
+    use serde_json::{Value, json};
+
+    pub(crate) const PEM: &str = include_str!("../../testdata/drill/leaf.pem");
+    const NOW: &str = "2026-11-25T00:00:00Z";
+
+    /// An endpoint, by name, that answers and is proven to serve this leaf: as an endpoint, and as what was seen there.
+    pub(crate) fn endpoint_of(name: &str, served: &str) -> (Value, Value) {
+        let seen = json!({"endpoint": name, "verdict": "match", "class": null, "evidence": "handshake", "served": served,
+            "not_after": null, "possession": "proven", "at": NOW, "since": NOW, "blind": null, "proof": null, "proven": true,
+            "workers": [], "cause": null, "waits": null, "acknowledged": null});
+        let endpoint = json!({"name": name, "address": "10.0.0.1:8443", "edge": false, "answers": true, "why": "",
+            "workers": null, "loaded": {"state": "current", "changed": 0}});
+        (endpoint, seen)
+    }
+
+    /// A gateway with one host from this Secret.
+    pub(crate) fn gateway_of(secret: &str, expected: &str, endpoints: &[(Value, Value)]) -> Gateway {
+        let (endpoints, seen): (Vec<Value>, Vec<Value>) = endpoints.iter().cloned().unzip();
+        let host = json!({"host": "x.example", "source": secret, "expected": [expected], "not_after": null,
+            "stored": true, "seen": seen});
+        serde_json::from_value(
+            json!({"name": "kong", "mode": "observe", "ledger": null, "endpoints": endpoints,
+            "hosts": [host], "remedy": null, "findings": [], "renewals": [], "history": []}),
+        )
+        .unwrap()
+    }
 }
