@@ -92,6 +92,8 @@ pub enum Command {
     Check(super::check::Args),
     /// Check the installation and what it stands on, with the mend for what is wrong
     Doctor(super::doctor::Args),
+    /// Write a support archive without keys and tokens; what is in it is listed first
+    Bundle(super::bundle::Args),
     /// Rehearse a renewal: have a certificate issued once more, and time each hop of its way
     Drill(super::drill::Args),
     /// Check a configuration, print its schema, or an example

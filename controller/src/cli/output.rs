@@ -179,6 +179,15 @@ impl Output {
     }
 }
 
+/// An answer as JSON, as `-o json` writes it.
+///
+/// # Errors
+/// A part of it is nothing that JSON can say.
+pub fn json<V: View>(view: &V) -> io::Result<String> {
+    let text = serde_json::to_string_pretty(&Tagged { schema: V::SCHEMA, view })?;
+    Ok(format!("{text}\n"))
+}
+
 /// A finding for people: what and on which object, why, and what to do.
 ///
 /// # Errors

@@ -122,6 +122,20 @@ impl Call {
         client: &kube::Client,
         time: Duration,
     ) -> Result<T, Refusal> {
+        let bytes = self.bytes(client, time).await?;
+        serde_json::from_slice(&bytes)
+            .map_err(|e| Refusal::Broken(format!("an answer that cannot be read: {e}")))
+    }
+
+    /// Asks, and takes the answer as text, whatever is no UTF-8 in it replaced: a log. It ends within `time`.
+    ///
+    /// # Errors
+    /// The server refuses, or gives no answer.
+    pub async fn text(self, client: &kube::Client, time: Duration) -> Result<String, Refusal> {
+        Ok(String::from_utf8_lossy(&self.bytes(client, time).await?).into_owned())
+    }
+
+    async fn bytes(self, client: &kube::Client, time: Duration) -> Result<Vec<u8>, Refusal> {
         let request = http::Request::builder()
             .method(self.method)
             .uri(self.uri)
@@ -134,8 +148,7 @@ impl Call {
             let (head, body) = response.into_parts();
             let bytes = whole(body, MAX_ANSWER).await.map_err(Refusal::Broken)?;
             if head.status.is_success() {
-                return serde_json::from_slice(&bytes)
-                    .map_err(|e| Refusal::Broken(format!("an answer that cannot be read: {e}")));
+                return Ok(bytes);
             }
             let wait = head.headers.get("retry-after").and_then(|v| v.to_str().ok()?.parse().ok());
             Err(refusal(head.status.as_u16(), &bytes, wait.map(Duration::from_secs)))

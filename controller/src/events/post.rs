@@ -10,7 +10,7 @@ use std::time::Duration;
 /// How long one request may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Who we are among those who write Events.
-const CONTROLLER: &str = "certdrift.dev/certdrift";
+pub const CONTROLLER: &str = "certdrift.dev/certdrift";
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The key of the ConfigMap: one JSON object a line, the newest last.
-const KEY: &str = "history.jsonl";
+pub const KEY: &str = "history.jsonl";
 /// What its name begins with; the gateway's follows.
 const PREFIX: &str = "certdrift-history-";
 /// Says of which gateway it is; another label than the ledger's, whose ConfigMaps are watched.

@@ -3,11 +3,12 @@
 mod tests;
 mod view;
 
-use super::output::Output;
+use super::output::{Output, View};
 use super::status::{ask, listed, url};
 use super::{Exit, Failure};
 use crate::clock;
 use crate::config::DEFAULT_ADDRESS;
+use crate::converge::Record;
 use crate::converge::period::Period;
 use crate::observe::http::{Url, UrlError};
 use crate::run::findings::NO_CONTROLLER;
@@ -65,4 +66,9 @@ pub fn run(args: &Args, out: &Output) -> Result<Exit, Failure> {
     let records = histories.filter(|record| since.is_none_or(|since| record.at >= since)).collect();
     out.show(&view::Shown::new(records, &hosts))?;
     Ok(Exit::Good)
+}
+
+/// All of these records, as `history` shows them.
+pub(super) fn all(records: Vec<Record>) -> impl View {
+    view::Shown::new(records, &[])
 }

@@ -98,7 +98,7 @@ pub(super) fn load(place: &str, remote: &Remote) -> Result<Loaded, Failure> {
 }
 
 /// The parts an index names; none when it is no index or cannot be read, which is told later.
-fn names(index: &[u8]) -> Vec<String> {
+pub(in crate::cli) fn names(index: &[u8]) -> Vec<String> {
     match Ledger::parse(index, &Limits::default()) {
         Ok(Ledger { content: Content::Parts(parts), .. }) => {
             parts.into_iter().map(|part| part.name).collect()

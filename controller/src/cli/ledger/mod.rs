@@ -7,6 +7,7 @@ mod verify;
 use super::output::Output;
 use super::{Exit, Failure};
 use certdrift_contract::{Expected, Fingerprint};
+pub(in crate::cli) use load::names as parts;
 use std::path::PathBuf;
 
 /// Typed after `ledger`.

@@ -6,7 +6,7 @@ mod page;
 mod tests;
 mod view;
 
-use super::output::{Output, Progress};
+use super::output::{Output, Progress, View};
 use super::{Exit, Failure};
 use crate::clock;
 use crate::config::DEFAULT_ADDRESS;
@@ -85,6 +85,11 @@ pub fn run(args: &Args, out: &Output) -> Result<Exit, Failure> {
     let shown = answered?;
     out.show(&shown)?;
     Ok(shown.exit())
+}
+
+/// All of a state, as `status` shows it.
+pub(super) fn all(state: State) -> impl View {
+    view::Shown::new(state, None, &[])
 }
 
 /// As a ledger lists it: any case and any language's letters may be typed.
