@@ -60,7 +60,8 @@ fn unpacked(archive: &Path, to: &Path) -> BTreeMap<String, Vec<u8>> {
             if path.is_dir() {
                 folders.push(path);
             } else {
-                let name = path.strip_prefix(to).unwrap().components().skip(1).collect::<std::path::PathBuf>();
+                let name =
+                    path.strip_prefix(to).unwrap().components().skip(1).collect::<std::path::PathBuf>();
                 files.insert(name.display().to_string(), std::fs::read(&path).unwrap());
             }
         }
@@ -150,7 +151,8 @@ fn without_a_controller_the_archive_says_what_it_lacks_and_exits_2() {
     let manifest: Value = serde_json::from_slice(&files["MANIFEST.json"]).unwrap();
     let missing = manifest["missing"].as_array().unwrap();
     for name in ["status.json", "history.json", "metrics.txt"] {
-        let one = missing.iter().find(|m| m["name"] == name).unwrap_or_else(|| panic!("{name}: {manifest:#}"));
+        let one =
+            missing.iter().find(|m| m["name"] == name).unwrap_or_else(|| panic!("{name}: {manifest:#}"));
         assert_eq!(one["expected"], true, "{manifest:#}");
         assert!(one["why"].as_str().unwrap().contains("cannot connect"), "{manifest:#}");
     }

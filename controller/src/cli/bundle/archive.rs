@@ -29,9 +29,8 @@ pub(super) fn pack(folder: &str, files: &[(String, String)], now: u64) -> io::Re
 pub(super) fn write(to: &Path, bytes: &[u8]) -> io::Result<()> {
     let name = to.file_name().ok_or_else(|| io::Error::other("it names no file"))?.to_string_lossy();
     let beside = to.with_file_name(format!(".{name}.{}", std::process::id()));
-    let written = written(&beside, bytes).and_then(|()| {
-        renameat_with(CWD, &beside, CWD, to, RenameFlags::NOREPLACE).map_err(io::Error::from)
-    });
+    let written = written(&beside, bytes)
+        .and_then(|()| renameat_with(CWD, &beside, CWD, to, RenameFlags::NOREPLACE).map_err(io::Error::from));
     if written.is_err() {
         let _ = std::fs::remove_file(&beside);
     }

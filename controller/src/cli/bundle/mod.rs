@@ -143,7 +143,8 @@ fn configuration(named: Option<&Path>) -> Result<Option<Config>, Failure> {
 async fn cluster(args: &Args, config: Option<&Config>) -> Result<Result<kube::Client, Missing>, Failure> {
     let asked = args.kubeconfig.is_some() || args.context.is_some() || args.namespace.is_some();
     let said = config.and_then(|config| config.kubernetes.clone());
-    let standalone = config.is_some_and(|c| c.kubernetes.is_none() && c.gateways.iter().all(|g| g.kubernetes.is_none()));
+    let standalone =
+        config.is_some_and(|c| c.kubernetes.is_none() && c.gateways.iter().all(|g| g.kubernetes.is_none()));
     if standalone && !asked {
         return Ok(Err(Missing::NotHere("no gateway of the configuration is in a cluster".to_owned())));
     }

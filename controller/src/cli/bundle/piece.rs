@@ -30,7 +30,11 @@ pub(super) struct Piece {
 }
 
 impl Piece {
-    pub(super) fn new(name: impl Into<String>, from: impl Into<String>, found: Result<String, Missing>) -> Self {
+    pub(super) fn new(
+        name: impl Into<String>,
+        from: impl Into<String>,
+        found: Result<String, Missing>,
+    ) -> Self {
         Self { name: name.into(), from: from.into(), found }
     }
 
@@ -233,7 +237,11 @@ mod tests {
     #[test]
     fn every_piece_is_listed_or_said_to_be_missing_and_why() {
         let pieces = vec![
-            Piece::tried("status.json", "u", Ok(r#"{"hosts": [{"host": "a.local"}], "token": "abcdefgh12"}"#.into())),
+            Piece::tried(
+                "status.json",
+                "u",
+                Ok(r#"{"hosts": [{"host": "a.local"}], "token": "abcdefgh12"}"#.into()),
+            ),
             Piece::tried("metrics.txt", "u", Err("http://a.local:9480 gives no answer".into())),
             Piece::new("events.json", "the cluster", Err(Missing::NotHere("there is no cluster".into()))),
         ];

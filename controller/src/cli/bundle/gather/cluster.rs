@@ -90,7 +90,10 @@ fn places(facts: &Facts) -> BTreeSet<String> {
 /// Events that we posted: of all namespaces, where that may be read, else of those that concern us.
 async fn events(client: &kube::Client, facts: &Facts) -> Piece {
     let of = |place: &str| {
-        format!("/api/v1/{place}events?fieldSelector={}", escaped(&format!("reportingComponent={CONTROLLER}")))
+        format!(
+            "/api/v1/{place}events?fieldSelector={}",
+            escaped(&format!("reportingComponent={CONTROLLER}"))
+        )
     };
     let found = match get::<List<Value>>(client, of("")).await {
         Ok(list) => Ok(list.items),
@@ -152,7 +155,8 @@ async fn map(client: &kube::Client, namespace: &str, name: &str, key: &str) -> R
 async fn logs(client: &kube::Client, pods: &Looked<Vec<Template>>, lines: u32) -> Vec<Piece> {
     let pods = match pods {
         Ok(pods) if pods.is_empty() => {
-            let why = Missing::Failed(format!("no pod has the label {LABEL}; name its namespace with --namespace"));
+            let why =
+                Missing::Failed(format!("no pod has the label {LABEL}; name its namespace with --namespace"));
             return vec![Piece::new("logs", "the API server", Err(why))];
         }
         Ok(pods) => pods,
@@ -167,7 +171,9 @@ async fn logs(client: &kube::Client, pods: &Looked<Vec<Template>>, lines: u32) -
                 let found = log(client, pod, &container.name, lines, previous).await;
                 let (name, from) = match previous {
                     false => (format!("{name}.log"), format!("pods/log of {object}")),
-                    true => (format!("{name}.previous.log"), format!("pods/log of {object}, before its restart")),
+                    true => {
+                        (format!("{name}.previous.log"), format!("pods/log of {object}, before its restart"))
+                    }
                 };
                 pieces.push(Piece::new(name, from, found));
             }

@@ -79,7 +79,8 @@ async fn forwarded(
     let mut forwarded = forward::to(client, pod, port).await?;
     // It answers its own machine, which is where a forwarded connection begins.
     let scheme = if tls { "https" } else { "http" };
-    let url: Url = format!("{scheme}://127.0.0.1:{port}{path}").parse().map_err(|e: UrlError| e.to_string())?;
+    let url: Url =
+        format!("{scheme}://127.0.0.1:{port}{path}").parse().map_err(|e: UrlError| e.to_string())?;
     let request = Request::get(url);
     let answer = if tls {
         let name = ServerName::from(IpAddr::from([127, 0, 0, 1]));

@@ -59,7 +59,9 @@ pub(super) async fn gather(asked: Asked) -> Found {
     pieces.extend(controller::pieces(&way, config.as_ref()).await);
     match (&cluster, &facts) {
         (Ok(client), Some(facts)) => pieces.extend(cluster::pieces(client, facts, &pods, asked.lines).await),
-        (Err(why), _) => pieces.extend(cluster::NAMES.map(|name| Piece::new(name, "the cluster", Err(why.clone())))),
+        (Err(why), _) => {
+            pieces.extend(cluster::NAMES.map(|name| Piece::new(name, "the cluster", Err(why.clone()))));
+        }
         _ => {}
     }
     Found { pieces, tokens: config.as_ref().map(settings::tokens).unwrap_or_default() }

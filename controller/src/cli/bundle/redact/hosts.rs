@@ -22,13 +22,25 @@ const KEPT: [&str; 12] = [
 ];
 /// Endings of files and of names inside a cluster, and no host's unless the controller lists it.
 const FILES: [&str; 28] = [
-    "json", "yaml", "yml", "pem", "crt", "cer", "key", "csr", "rs", "log", "txt", "conf", "lua", "wasm", "toml",
-    "sock", "gz", "tar", "md", "html", "sh", "so", "service", "pid", "go", "svc", "lock", "toml",
+    "json", "yaml", "yml", "pem", "crt", "cer", "key", "csr", "rs", "log", "txt", "conf", "lua", "wasm",
+    "toml", "sock", "gz", "tar", "md", "html", "sh", "so", "service", "pid", "go", "svc", "lock", "toml",
 ];
 /// The beginning of a path inside an object or a configuration.
 const PATHS: [&str; 14] = [
-    "metadata", "spec", "status", "data", "kubernetes", "listen", "observe", "policy", "publish", "health",
-    "token", "tls", "log", "config",
+    "metadata",
+    "spec",
+    "status",
+    "data",
+    "kubernetes",
+    "listen",
+    "observe",
+    "policy",
+    "publish",
+    "health",
+    "token",
+    "tls",
+    "log",
+    "config",
 ];
 
 /// Which name is which.
@@ -46,7 +58,8 @@ impl Pseudonyms {
     pub fn new<'a>(known: impl IntoIterator<Item = &'a str>) -> Self {
         let mut all = Self::default();
         let bare = |name: &'a str| name.trim_start_matches("*.").trim_end_matches('.').to_ascii_lowercase();
-        let sorted: BTreeSet<String> = known.into_iter().map(bare).filter(|name| name.contains('.')).collect();
+        let sorted: BTreeSet<String> =
+            known.into_iter().map(bare).filter(|name| name.contains('.')).collect();
         for name in sorted.iter().filter(|name| name.parse::<std::net::IpAddr>().is_err()) {
             all.give(name);
         }
@@ -140,9 +153,9 @@ fn is_token(c: char) -> bool {
 fn looks_like_a_host(name: &str) -> bool {
     let labels: Vec<&str> = name.split('.').collect();
     let [first, .., last] = labels.as_slice() else { return false };
-    let kept = KEPT.iter().any(|kept| {
-        name.strip_suffix(kept).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-    });
+    let kept = KEPT
+        .iter()
+        .any(|kept| name.strip_suffix(kept).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')));
     let is_ours = name.strip_prefix("host-").is_some_and(|rest| {
         rest.strip_suffix(".example").is_some_and(|n| n.bytes().all(|byte| byte.is_ascii_digit()))
     });
@@ -153,12 +166,9 @@ fn looks_like_a_host(name: &str) -> bool {
             && !label.ends_with('-')
             && label.chars().all(|c| c.is_alphanumeric() || c == '-')
     };
-    let top = last.starts_with("xn--") || (last.chars().count() >= 2 && last.chars().all(char::is_alphabetic));
-    !kept
-        && !is_ours
-        && top
-        && labels.iter().all(is_label)
-        && !FILES.contains(last)
-        && !(PATHS.contains(first) && labels.len() == 2)
-        && first.chars().any(char::is_alphabetic)
+    let top =
+        last.starts_with("xn--") || (last.chars().count() >= 2 && last.chars().all(char::is_alphabetic));
+    let is_path = PATHS.contains(first) && labels.len() == 2;
+    let passes = kept || is_ours || FILES.contains(last) || is_path;
+    top && !passes && labels.iter().all(is_label) && first.chars().any(char::is_alphabetic)
 }

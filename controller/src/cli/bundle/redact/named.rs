@@ -106,7 +106,10 @@ fn value(bytes: &[u8], at: usize, name: &str) -> Option<(usize, usize)> {
     } else {
         skip(bytes, at, |byte| {
             !byte.is_ascii_whitespace()
-                && !matches!(byte, b',' | b';' | b'&' | b'"' | b'\'' | b'\\' | b')' | b'}' | b']' | b'<' | b'{' | b'[')
+                && !matches!(
+                    byte,
+                    b',' | b';' | b'&' | b'"' | b'\'' | b'\\' | b')' | b'}' | b']' | b'<' | b'{' | b'['
+                )
         })
     };
     let value = bytes.get(at..to)?;
@@ -146,7 +149,8 @@ fn bearer(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
 /// `://USER:PASSWORD@`, without its marks.
 fn user(text: &str, at: usize) -> Option<(usize, usize)> {
     let rest = text.get(at..)?.strip_prefix("://")?;
-    let authority = rest.find(|c: char| matches!(c, '/' | '?' | '#' | '"' | '\'' | '\\') || c.is_whitespace());
+    let authority =
+        rest.find(|c: char| matches!(c, '/' | '?' | '#' | '"' | '\'' | '\\') || c.is_whitespace());
     let to = rest.get(..authority.unwrap_or(rest.len()))?.rfind('@')?;
     let from = at + "://".len();
     (to > 0 && !rest.starts_with(BEGIN)).then_some((from, from + to))

@@ -87,7 +87,11 @@ pub(super) fn cut(text: &str) -> Vec<Span> {
         let rest_of_it = above >= WRAPPED && piece.first && piece.last;
         if is_opaque(&piece.chars) || rest_of_it {
             let cut = Span::of(piece.from, piece.to, WORDS);
-            spans.push(Span { counts: !rest_of_it, by: if rest_of_it { String::new() } else { cut.by }, ..cut });
+            spans.push(Span {
+                counts: !rest_of_it,
+                by: if rest_of_it { String::new() } else { cut.by },
+                ..cut
+            });
             above = if piece.last { piece.chars.len() } else { 0 };
         } else {
             above = 0;
@@ -111,8 +115,13 @@ fn pieces(text: &[u8]) -> Vec<Piece> {
                     all.extend(open.take());
                 }
                 let first = std::mem::take(&mut fresh);
-                let piece =
-                    open.get_or_insert_with(|| Piece { from: at, to: at, chars: Vec::new(), first, last: false });
+                let piece = open.get_or_insert_with(|| Piece {
+                    from: at,
+                    to: at,
+                    chars: Vec::new(),
+                    first,
+                    last: false,
+                });
                 piece.chars.push(byte);
                 piece.to = at + length;
                 padded = byte == b'=';

@@ -38,7 +38,10 @@ fn forms(der: &[u8]) -> Vec<(&'static str, String)> {
         ("pem with a blank in front", pem.replace('\n', "\n    ")),
         ("pem with crlf", pem.replace('\n', "\r\n")),
         ("json", format!("{{\"a\": {json}, \"b\": 1}}")),
-        ("json in json", format!("{{\"line\": {}}}", serde_json::to_string(&format!("{{\"k\":{json}}}")).unwrap())),
+        (
+            "json in json",
+            format!("{{\"line\": {}}}", serde_json::to_string(&format!("{{\"k\":{json}}}")).unwrap()),
+        ),
         ("a list of lines", serde_json::to_string(&list).unwrap()),
         ("log lines", logged),
         ("yaml", format!("data:\n  tls.key: {base64}\n  other: x\n")),
@@ -76,7 +79,10 @@ fn shows(text: &str, der: &[u8]) -> Option<String> {
 fn a_private_key_shows_in_none_of_the_forms_it_is_written_in() {
     let der = ec_key();
     for (form, text) in forms(&der) {
-        assert!(shows(&text, &der).is_some() || form == "bytes" || text.contains("%2"), "{form} is a key: {text}");
+        assert!(
+            shows(&text, &der).is_some() || form == "bytes" || text.contains("%2"),
+            "{form} is a key: {text}"
+        );
         let out = Redactor::default().redact(&text);
         assert_eq!(shows(&out.text, &der), None, "{form}: {}", out.text);
         assert!(out.secrets > 0, "{form}: {}", out.text);
@@ -116,7 +122,9 @@ fn tokens_go_by_their_name_by_their_look_and_by_their_value() {
         STANDARD.encode(token)
     );
     let out = Redactor::new(&[token.to_owned()], None).redact(&text).text;
-    for secret in [jwt, token, "dXNlcjpwYXNz", "abc123def", "a=b", "pa55", "abcdefghijkl", "hunter2", "Y29ycmVjdC"] {
+    for secret in
+        [jwt, token, "dXNlcjpwYXNz", "abc123def", "a=b", "pa55", "abcdefghijkl", "hunter2", "Y29ycmVjdC"]
+    {
         assert!(!out.contains(secret), "{secret}: {out}");
     }
     for stays in ["&y=1", "@proxy.example:3128/", " next", "configured", " here"] {
@@ -189,7 +197,7 @@ proptest! {
     #[test]
     fn any_json_stays_json(keys in prop::collection::vec("[a-z]{1,8}|token|password|tls\\.key", 1..6), values in prop::collection::vec("\\PC{0,60}|[a-zA-Z0-9+/=\\\\\"\n ]{0,120}", 6)) {
         let map: serde_json::Map<String, serde_json::Value> = keys.iter().cloned().zip(values.iter().map(|v| v.clone().into())).collect();
-        for text in [serde_json::Value::from(map.clone()).to_string(), serde_json::json!({"in": serde_json::Value::from(map.clone()).to_string()}).to_string()] {
+        for text in [serde_json::Value::from(map.clone()).to_string(), serde_json::json!({"in": serde_json::Value::from(map).to_string()}).to_string()] {
             let out = Redactor::new(&[], Some(Pseudonyms::default())).redact(&text).text;
             prop_assert!(serde_json::from_str::<serde_json::Value>(&out).is_ok(), "{} became {}", text, out);
         }
