@@ -1,6 +1,6 @@
 //! A gateway's binding from all that is known of a cluster: claims of every kind, settled, joined with what is stored. Pure.
 use super::annotation::{self, Claimant, Extent};
-use super::claims::settle;
+use super::claims::{By, settle};
 use super::cluster::{Groups, join, source};
 use super::sight::Sight;
 use super::{Binding, gateway_api, kong_ingress};
@@ -100,6 +100,11 @@ impl Memory {
         };
         let holds = entries.iter().flat_map(|e| e.hosts.iter().map(|h| (h.clone(), e.source.clone())));
         Self { holds: holds.collect(), ..Self::default() }
+    }
+
+    /// The hosts that were won in the last binding, whatever is stored for them: source, what gives them to it, hosts.
+    pub fn claimed(&self) -> impl Iterator<Item = (&str, &By, &[HostPattern])> {
+        self.claimed.iter().flat_map(|claimed| claimed.groups.each())
     }
 }
 

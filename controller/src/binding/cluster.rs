@@ -59,6 +59,11 @@ impl Groups {
         });
         Self(groups.collect())
     }
+
+    /// The hosts of each source, and what gives them to it.
+    pub fn each(&self) -> impl Iterator<Item = (&str, &By, &[HostPattern])> {
+        self.0.iter().map(|group| (&*group.source, &*group.by, &*group.hosts))
+    }
 }
 
 impl Group {

@@ -90,6 +90,8 @@ pub enum Command {
     History(super::history::Args),
     /// Look at what hosts serve, right now; needs no set-up
     Check(super::check::Args),
+    /// Look at every host on every gateway pod of a cluster; needs a kubeconfig only
+    Audit(super::audit::Args),
     /// Check the installation and what it stands on, with the mend for what is wrong
     Doctor(super::doctor::Args),
     /// Write a support archive without keys and tokens; what is in it is listed first

@@ -4,6 +4,7 @@
 //! `run(&Args, &Output) -> Result<Exit, Failure>`; it is mounted by a variant of [`args::Command`].
 pub mod args;
 mod argv;
+pub mod audit;
 pub mod bundle;
 pub mod check;
 pub mod completion;
@@ -162,6 +163,7 @@ fn dispatch(cli: &Cli, out: &Output, name: &str) -> Result<Exit, Failure> {
         Some(Command::Status(args)) => status::run(args, out),
         Some(Command::History(args)) => history::run(args, out),
         Some(Command::Check(args)) => check::run(args, out),
+        Some(Command::Audit(args)) => audit::run(args, out),
         Some(Command::Doctor(args)) => doctor::run(args, out),
         Some(Command::Bundle(args)) => bundle::run(args, out),
         Some(Command::Drill(args)) => drill::run(args, out),

@@ -13,17 +13,22 @@ const SAYS_WHY_WITHIN: Duration = Duration::from_millis(500);
 pub struct Forwarded<S, E> {
     /// To be read and written.
     pub stream: S,
-    error: E,
+    /// For after the stream has ended too early.
+    pub error: Said<E>,
 }
 
-impl<S, E: Future<Output = Option<String>>> Forwarded<S, E> {
-    /// After the stream has ended too early: why, where it is said.
+/// What the pod's side may say of a connection.
+pub struct Said<E>(E);
+
+impl<E: Future<Output = Option<String>>> Said<E> {
+    /// Why the stream has ended, where it is said.
     pub async fn why(self) -> Option<String> {
-        clock::timeout(SAYS_WHY_WITHIN, self.error).await.ok().flatten()
+        let said = clock::timeout(SAYS_WHY_WITHIN, self.0).await.ok().flatten();
+        said.map(|why| why.trim().to_owned()).filter(|why| !why.is_empty())
     }
 }
 
-/// Connects to a port of a pod. Needs `create` or `get` on pods/portforward.
+/// Connects to a port of a pod. Needs `get` and `create` on pods/portforward.
 ///
 /// # Errors
 /// The API server refuses, or cannot reach the pod's kubelet.
@@ -39,5 +44,5 @@ pub async fn to(
     let mut forwarder = pods.portforward(&pod.name, &[port]).await.map_err(|e| e.to_string())?;
     let stream = forwarder.take_stream(port).ok_or("the port was not forwarded")?;
     let error = forwarder.take_error(port).ok_or("the port was not forwarded")?;
-    Ok(Forwarded { stream, error })
+    Ok(Forwarded { stream, error: Said(error) })
 }

@@ -39,8 +39,18 @@ pub struct IngressTls {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct IngressClass {
+    /// Who implements it.
+    pub spec: IngressClassSpec,
     /// Name; the annotation that makes it the default.
     pub metadata: Meta,
+}
+
+/// `spec` of an IngressClass.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct IngressClassSpec {
+    /// `ingress-controllers.konghq.com/kong`
+    pub controller: Box<str>,
 }
 
 impl IngressClass {

@@ -10,6 +10,7 @@ pub mod forward;
 pub mod gateway;
 pub mod ingress;
 pub mod kinds;
+pub mod list;
 pub mod object;
 pub mod pod;
 pub mod review;

@@ -20,7 +20,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// A handshake takes no more bytes than this from its peer; a chain of 64 KB is the most a message can hold.
@@ -85,15 +85,48 @@ pub async fn look_and_ask(
     offer: Offer,
     ask: Option<Ask>,
 ) -> (Look, Option<Result<Answer, HttpError>>) {
-    let recorder = Arc::new(Recorder::new(offer));
     let mut answer = None;
-    let probe = probe(target, offer, Arc::clone(&recorder), ask, &mut answer);
-    let end = match clock::timeout(target.timeout, probe).await {
-        Ok(end) => end,
-        Err(_) => Err(Broken::Unreachable(format!("no answer within {}", seconds(target.timeout)))),
+    let recorder = Arc::new(Recorder::new(offer));
+    let probe = async {
+        let unreachable = |e: io::Error| Broken::Unreachable(connect_error(&e));
+        let stream = TcpStream::connect(target.address).await.map_err(unreachable)?;
+        let from = stream.local_addr().map_err(unreachable)?;
+        probe(stream, from, target, offer, Arc::clone(&recorder), ask, &mut answer).await
+    };
+    (judge(clock::timeout(target.timeout, probe).await.ok(), &recorder, target, offer), answer)
+}
+
+/// Looks once over a connection that is made by `connect`: a way that is no address, as into a pod by port-forward. The
+/// target's address is where that comes out.
+pub async fn look_over<S>(
+    connect: impl Future<Output = Result<S, String>>,
+    target: &Target,
+    offer: Offer,
+) -> Look
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let recorder = Arc::new(Recorder::new(offer));
+    let probe = async {
+        let stream = connect.await.map_err(Broken::Unreachable)?;
+        probe(stream, target.address, target, offer, Arc::clone(&recorder), None, &mut None).await
+    };
+    judge(clock::timeout(target.timeout, probe).await.ok(), &recorder, target, offer)
+}
+
+/// What came of a probe.
+fn judge(
+    end: Option<Result<&'static str, Broken>>,
+    recorder: &Recorder,
+    target: &Target,
+    offer: Offer,
+) -> Look {
+    let end = match end {
+        Some(end) => end,
+        None => Err(Broken::Unreachable(format!("no answer within {}", seconds(target.timeout)))),
     };
     let recording = recorder.take();
-    let look = match (end, recording.possession) {
+    match (end, recording.possession) {
         (Ok(version), Some(possession)) => served(recording.chain, possession, Some(version), None, offer),
         (Ok(_), None) => Look::Unobservable("the peer did not prove itself on a full handshake".to_owned()),
         // It signed this very handshake: whatever came after takes nothing from that.
@@ -108,8 +141,7 @@ pub async fn look_and_ask(
             None => Look::Unobservable(format!("no common ground for a handshake: {why}")),
         },
         (Err(Broken::Unobservable(why)), _) => Look::Unobservable(why),
-    };
-    (look, answer)
+    }
 }
 
 enum Broken {
@@ -126,17 +158,20 @@ impl Broken {
     }
 }
 
-async fn probe(
+async fn probe<S>(
+    mut stream: S,
+    from: SocketAddr,
     target: &Target,
     offer: Offer,
     recorder: Arc<Recorder>,
     ask: Option<Ask>,
     answer: &mut Option<Result<Answer, HttpError>>,
-) -> Result<&'static str, Broken> {
-    let unreachable = |e: io::Error| Broken::Unreachable(connect_error(&e));
-    let mut stream = TcpStream::connect(target.address).await.map_err(unreachable)?;
+) -> Result<&'static str, Broken>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     if let Some(form) = target.proxy_protocol {
-        let from = stream.local_addr().map_err(unreachable)?;
+        let unreachable = |e: io::Error| Broken::Unreachable(connect_error(&e));
         stream.write_all(&form.preface(from, target.address)).await.map_err(unreachable)?;
     }
     let config = tls::with_verifier(Arc::new(provider(offer)), recorder);

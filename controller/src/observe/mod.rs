@@ -7,6 +7,8 @@
 use crate::converge::Millis;
 use crate::source::KeyFamily;
 use certdrift_contract::{Evidence, Fingerprint, UnixTime};
+use handshake::Look;
+use leaf::Facts;
 use serde::Serialize;
 use verifier::Possession;
 
@@ -86,4 +88,30 @@ pub enum Outcome {
         /// In words.
         why: String,
     },
+}
+
+impl Outcome {
+    /// Of one handshake. `first_seen` is asked since when this leaf has been seen there.
+    #[must_use]
+    pub fn of(look: &Look, first_seen: impl FnOnce(Fingerprint) -> UnixTime) -> Self {
+        match look {
+            Look::Unreachable(why) => Self::Unreachable { why: why.clone() },
+            Look::Unobservable(why) => Self::Unobservable { why: why.clone() },
+            Look::FamilyNotServed(why) => Self::FamilyNotServed { why: why.clone() },
+            Look::Served(served) if served.possession == Possession::Refuted => Self::Unobservable {
+                why: format!("the peer shows {} but does not hold its key", served.leaf.short()),
+            },
+            Look::Served(served) => {
+                let facts = served.facts.as_ref().ok();
+                Self::Served {
+                    leaf: served.leaf,
+                    chain: Some(served.chain.clone()),
+                    placeholder: facts.is_some_and(Facts::is_placeholder),
+                    first_seen: first_seen(served.leaf),
+                    not_after: facts.map(|f| f.not_after),
+                    possession: Some(served.possession.clone()),
+                }
+            }
+        }
+    }
 }

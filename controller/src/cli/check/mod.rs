@@ -81,7 +81,7 @@ Exit codes:
   64  bad usage
 Of several addresses any 1 wins over 2, and 2 over 0.";
 
-fn form(text: &str) -> Result<ProxyProtocol, String> {
+pub(super) fn form(text: &str) -> Result<ProxyProtocol, String> {
     match &*text.to_ascii_lowercase() {
         "v1" => Ok(ProxyProtocol::V1),
         "v2" => Ok(ProxyProtocol::V2),

@@ -78,20 +78,30 @@ impl Resource {
                     escaped(version)
                 );
             }
-            Ask::Page(from) => {
-                let _ = write!(uri, "?limit={PAGE}");
-                if let Some(from) = from {
-                    let _ = write!(uri, "&continue={}", escaped(from));
-                }
-            }
+            Ask::Page(from) => return self.page(from.as_deref(), PAGE),
         }
+        self.choice(&mut uri);
+        uri
+    }
+
+    /// Path and query of a page of at most `most` objects, from where the last one ended.
+    #[must_use]
+    pub fn page(&self, from: Option<&str>, most: u32) -> String {
+        let mut uri = format!("{}?limit={most}", self.path());
+        if let Some(from) = from {
+            let _ = write!(uri, "&continue={}", escaped(from));
+        }
+        self.choice(&mut uri);
+        uri
+    }
+
+    fn choice(&self, uri: &mut String) {
         if let Some(fields) = &self.fields {
             let _ = write!(uri, "&fieldSelector={}", escaped(fields));
         }
         if let Some(labels) = &self.labels {
             let _ = write!(uri, "&labelSelector={}", escaped(labels));
         }
-        uri
     }
 }
 

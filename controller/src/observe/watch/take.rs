@@ -3,9 +3,7 @@ use super::super::endpoint::{Looked, Polled, Sight};
 use super::super::expectations::Expectations;
 use super::super::handshake::Look;
 use super::super::judge::{self, Judged};
-use super::super::leaf::Facts;
 use super::super::plan::Reason;
-use super::super::verifier::Possession;
 use super::super::workers::Coverage;
 use super::super::{Observation, Outcome, findings, report, tap};
 use super::{FIRST_PAUSE, LONGEST_PAUSE, Seen, Watcher};
@@ -115,27 +113,8 @@ impl Watcher {
         now: UnixTime,
     ) -> Observation {
         let worker = sight.report.as_ref().and_then(|r| r.as_ref().ok()).map(|r| r.worker.id.clone());
-        let outcome = match &sight.look {
-            Look::Unreachable(why) => Outcome::Unreachable { why: why.clone() },
-            Look::Unobservable(why) => Outcome::Unobservable { why: why.clone() },
-            Look::FamilyNotServed(why) => Outcome::FamilyNotServed { why: why.clone() },
-            Look::Served(served) if served.possession == Possession::Refuted => Outcome::Unobservable {
-                why: format!("the peer shows {} but does not hold its key", served.leaf.short()),
-            },
-            Look::Served(served) => {
-                let key = (Arc::clone(host), served.leaf);
-                let first_seen = *self.strangers.entry(key).or_insert(now);
-                let facts = served.facts.as_ref().ok();
-                Outcome::Served {
-                    leaf: served.leaf,
-                    chain: Some(served.chain.clone()),
-                    placeholder: facts.is_some_and(Facts::is_placeholder),
-                    first_seen,
-                    not_after: facts.map(|f| f.not_after),
-                    possession: Some(served.possession.clone()),
-                }
-            }
-        };
+        let outcome =
+            Outcome::of(&sight.look, |leaf| *self.strangers.entry((Arc::clone(host), leaf)).or_insert(now));
         // Only what the ledger does not know needs to be remembered, and it only while it is served.
         let served = match &outcome {
             Outcome::Served { leaf, .. } => Some(*leaf),

@@ -80,7 +80,7 @@ async fn inside(client: &kube::Client, pod: &ObjectName, url: &Url) -> Looked<Ve
         match over(&mut forwarded.stream, url).await {
             Ok(answer) if answer.status == 200 => Ok(answer.body.to_vec()),
             Ok(answer) => Err(format!("{url} answers with status {}", answer.status)),
-            Err(e) => Err(forwarded.why().await.unwrap_or_else(|| e.to_string())),
+            Err(e) => Err(forwarded.error.why().await.unwrap_or_else(|| e.to_string())),
         }
     };
     clock::timeout(PATIENCE, work).await.unwrap_or_else(|_| Err(format!("no answer in {PATIENCE:?}")))
