@@ -93,7 +93,7 @@ async fn forwarded(
     };
     match answer {
         Ok(answer) => Ok(answer),
-        Err(error) => Err(forwarded.why().await.unwrap_or(error)),
+        Err(error) => Err(forwarded.error.why().await.unwrap_or(error)),
     }
 }
 
