@@ -15,6 +15,7 @@ pub mod demo;
 pub mod filter;
 pub mod fuzz;
 pub mod progress;
+pub mod soak;
 pub mod steps;
 pub mod test;
 pub mod tools;

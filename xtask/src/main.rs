@@ -30,6 +30,11 @@ const COMMANDS: &[Command] = &[
         "fuzz every parser of foreign bytes, 30 s each; --seconds N, or names of targets",
         xtask::fuzz::run,
     ),
+    (
+        "soak",
+        "named faults by seeds, renewals by the thousand, a search for private keys: figures for docs/guarantees.md; --short: 3 minutes; --broken: builds with a line broken; names: only those faults",
+        xtask::soak::run,
+    ),
     ("ci", "check formatting, lints, documentation and dependencies", xtask::ci::run),
     ("clean", "remove target/filter; --cache for the installed tools too", clean),
 ];

@@ -98,6 +98,15 @@ impl Expectations {
         self.index().entry(listed).map(|entry| entry.since)
     }
 
+    /// The leaves that are expected of a host, in the order in which a judgement lists them.
+    #[must_use]
+    pub fn current(&self, listed: &str) -> Vec<Fingerprint> {
+        let mut index = self.index();
+        find(&mut index, listed)
+            .map(|found| found.expecting.current.iter().map(|e| e.sha256).collect())
+            .unwrap_or_default()
+    }
+
     /// Where what is expected of a host is from: `NAMESPACE/SECRET` in a cluster.
     #[must_use]
     pub fn source(&self, listed: &str) -> Option<String> {

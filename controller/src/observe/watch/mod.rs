@@ -79,6 +79,8 @@ pub enum Seen {
         settled: bool,
         /// Revision of the ledger it is proven against.
         revision: u64,
+        /// What that expects of the host.
+        expected: Vec<Fingerprint>,
     },
     /// It runs by another configuration than before; or it was asked for the first time.
     Configuration {

@@ -9,7 +9,7 @@ use super::super::{Observation, Outcome, findings, report, tap};
 use super::{FIRST_PAUSE, LONGEST_PAUSE, Seen, Watcher};
 use crate::clock;
 use certdrift_contract::report::Report;
-use certdrift_contract::{Evidence, UnixTime, Verdict};
+use certdrift_contract::{Evidence, Fingerprint, UnixTime, Verdict};
 use std::sync::Arc;
 
 impl Watcher {
@@ -62,9 +62,9 @@ impl Watcher {
         }
         let Some(worst) = judge::worst(judged) else { return };
         let is_open = worst.is_open();
-        let revision = worst.revision.0;
+        let by = (worst.revision.0, worst.expected.clone());
         self.tell(Seen::Judged(Box::new(worst))).await;
-        self.proceed(host, reason, coverage, is_open, revision).await;
+        self.proceed(host, reason, coverage, is_open, by).await;
     }
 
     /// What comes next for a host: nothing, more connections, or another look later.
@@ -74,7 +74,7 @@ impl Watcher {
         reason: Reason,
         coverage: Coverage,
         is_open: bool,
-        revision: u64,
+        (revision, expected): (u64, Vec<Fingerprint>),
     ) {
         let named = self.endpoint.names_workers();
         let wants_more = !is_open && coverage.wants_more(named);
@@ -92,6 +92,7 @@ impl Watcher {
             workers: coverage.seen.iter().cloned().collect(),
             settled,
             revision,
+            expected,
         })
         .await;
         let now = self.millis();

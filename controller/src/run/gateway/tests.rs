@@ -4,7 +4,9 @@ use crate::config::Overrides;
 use crate::config::load::parse;
 use crate::converge::{Observed, Sight, Status};
 use crate::observe::watch::Seen;
-use certdrift_contract::{DriftClass, Evidence};
+use crate::observe::{Observation, Outcome};
+use certdrift_contract::ledger::{Content, Entry, Expected};
+use certdrift_contract::{DriftClass, Evidence, Fingerprint, Ledger, Revision, Rules, UnixTime, Verdict};
 
 const HOSTS: usize = 50;
 
@@ -86,6 +88,80 @@ impl Run {
         }
         panic!("no remedy");
     }
+}
+
+/// A ledger in which each host expects this.
+fn expecting(revision: u64, hosts: &[(&str, u8)]) -> Ledger {
+    let entry = |(host, leaf): &(&str, u8)| Entry {
+        source: format!("file:{host}"),
+        hosts: vec![host.parse().unwrap()],
+        since: UnixTime::from_seconds(0),
+        current: vec![Expected {
+            sha256: Fingerprint::from_digest([*leaf; 32]),
+            chain: Vec::new(),
+            not_after: UnixTime::from_seconds(4_000_000_000),
+        }],
+        incoming: Vec::new(),
+        retiring: Vec::new(),
+    };
+    Ledger {
+        gateway: "nginx".into(),
+        rules: Rules::Kong,
+        revision: Revision(revision),
+        published_at: UnixTime::from_seconds(0),
+        content: Content::of(hosts.iter().map(entry)),
+        default: None,
+    }
+}
+
+#[test]
+fn what_was_seen_of_a_host_stands_when_the_next_revision_is_about_another() {
+    let mut run = Run::new();
+    let expect = |run: &mut Run, ledger: Ledger, changed: &[&str]| {
+        let before = run.gateway.expectations.clone();
+        let new = Expectations::new(Arc::new(ledger), Vec::new().into(), before.as_deref()).unwrap();
+        let changed: Vec<String> = changed.iter().map(|host| (*host).to_owned()).collect();
+        run.gateway.sights.hosts(&new.hosts, &changed);
+        let new = Arc::new(new);
+        run.gateway.expectations = Some(Arc::clone(&new));
+        new
+    };
+    let first = expect(&mut run, expecting(1, &[("a.example", 1), ("b.example", 1)]), &["a.example"]);
+    let seen = |by: &Expectations, now: Millis| {
+        let outcome = Outcome::Served {
+            leaf: Fingerprint::from_digest([1; 32]),
+            chain: None,
+            placeholder: false,
+            first_seen: now.seconds(),
+            not_after: None,
+            possession: None,
+        };
+        let observation = Observation {
+            endpoint: "a".into(),
+            host: "a.example".into(),
+            family: None,
+            worker: None,
+            at: now.seconds(),
+            began: now,
+            evidence: Evidence::Handshake,
+            outcome,
+        };
+        Seen::Judged(Box::new(crate::observe::judge::judged(observation, by, now.seconds())))
+    };
+    // Seen and judged by the first; before that is heard, there is another, about the other host.
+    let (on_its_way, now) = (seen(&first, run.now), run.now);
+    let second = expect(&mut run, expecting(2, &[("a.example", 1), ("b.example", 2)]), &["b.example"]);
+    run.gateway.told(on_its_way, now);
+    let verdict = |run: &Run| {
+        let of = run.gateway.sights.iter().find(|(host, _)| *host == "a.example").unwrap().1;
+        of.get("a").map(|sight| sight.verdict)
+    };
+    assert_eq!(verdict(&run), Some(Verdict::Match));
+    // One that is about this host takes it away.
+    let on_its_way = seen(&second, run.now);
+    expect(&mut run, expecting(3, &[("a.example", 3), ("b.example", 2)]), &["a.example"]);
+    run.gateway.told(on_its_way, now);
+    assert_eq!(verdict(&run), Some(Verdict::Unobserved));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use crate::metrics::catalogue as metric;
 use crate::observe::Outcome;
 use crate::observe::judge::Judged;
 use crate::observe::watch::Seen;
+use certdrift_contract::Fingerprint;
 
 impl Gateway {
     /// What the observer tells.
@@ -43,9 +44,8 @@ impl Gateway {
                 self.answers.insert(endpoint.clone(), (false, why));
                 self.event(Event::EndpointUnreachable { endpoint }, now)
             }
-            Seen::Proven { endpoint, host, proof, workers, settled, revision } => {
-                let current = self.expectations.as_ref().is_some_and(|e| e.revision.0 == revision);
-                if current {
+            Seen::Proven { endpoint, host, proof, workers, settled, revision, expected } => {
+                if self.is_of_now(&host, revision, &expected) {
                     self.sights.proven(&endpoint, &host, proof, &workers, settled);
                     if settled {
                         self.renewed(&endpoint, &host, now);
@@ -97,10 +97,12 @@ impl Gateway {
             verdict = judged.verdict.as_str(),
             "seen"
         );
-        // One that was judged by an older ledger is on its way still; its host is looked at again.
-        if self.expectations.as_ref().is_some_and(|e| e.revision == judged.revision) {
+        // One that was judged by what was expected before is on its way still; its host is looked at again.
+        let of_now = self.is_of_now(&observation.host, judged.revision.0, &judged.expected);
+        if of_now {
             self.sights.saw(judged);
         }
+        let revision = self.expectations.as_ref().filter(|_| of_now).map_or(judged.revision, |e| e.revision);
         if served.is_none() {
             return Vec::new();
         }
@@ -111,7 +113,7 @@ impl Gateway {
             evidence: observation.evidence,
             sight: Sight::from(judged.verdict),
             began: observation.began,
-            revision: judged.revision.0,
+            revision: revision.0,
             expected_since: self
                 .expectations
                 .as_ref()
@@ -122,6 +124,14 @@ impl Gateway {
             read_once: self.reads_once(&observation.endpoint, &observation.host),
         };
         self.event(Event::Observed(observed), now)
+    }
+
+    /// Whether what was judged by this revision was judged by what is expected of the host now. A newer revision that is
+    /// about other hosts takes nothing away: this one is settled, and would not be looked at again before the next sweep.
+    fn is_of_now(&self, host: &str, revision: u64, expected: &[Fingerprint]) -> bool {
+        self.expectations.as_ref().is_some_and(|now| {
+            now.revision.0 == revision || (!expected.is_empty() && now.current(host) == expected)
+        })
     }
 
     /// A host is proven on an endpoint: a renewal may have come to its end.
