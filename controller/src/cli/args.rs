@@ -62,6 +62,8 @@ pub enum Format {
     Json,
     /// The same as YAML
     Yaml,
+    /// Markdown, for the folder of audits; of drill only
+    Md,
     /// Names only, one per line
     Name,
     /// One line per thing that is wrong; nothing when all is well

@@ -154,6 +154,12 @@ pub fn root(argv: &[OsString]) -> clap::Command {
 }
 
 fn dispatch(cli: &Cli, out: &Output, name: &str) -> Result<Exit, Failure> {
+    if out.format == args::Format::Md && !matches!(cli.command, Some(Command::Drill(_))) {
+        let mut finding =
+            crate::observe::findings::CHECK_USAGE.on("-o md", "only drill writes a report as Markdown");
+        "leave it out, or say -o json".clone_into(&mut finding.mend);
+        return Err(Failure::usage(finding));
+    }
     match &cli.command {
         None => {
             out.text(&args::welcome(name))?;

@@ -61,6 +61,11 @@ pub trait View: Serialize {
 
     /// For `-o short`: one line a thing that is wrong.
     fn short(&self) -> Vec<String>;
+
+    /// For `-o md`, where there is a report.
+    fn markdown(&self) -> Option<String> {
+        None
+    }
 }
 
 #[derive(Serialize)]
@@ -163,6 +168,11 @@ impl Output {
                 let text = serde_saphyr::to_string(&tagged).map_err(io::Error::other)?;
                 to.write_all(text.as_bytes())
             }
+            Format::Md => match view.markdown() {
+                Some(text) => to.write_all(text.as_bytes()),
+                // Who has none was refused before (`certdrift drill` has one).
+                None => Err(io::Error::other("this answer has no Markdown")),
+            },
             Format::Name => lines(to, view.names()),
             Format::Short => lines(to, view.short()),
         }

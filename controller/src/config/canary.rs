@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The shortest time between two rotations.
-pub const SHORTEST: Period = Period::seconds(60);
+pub const SHORTEST: Period = Period::seconds(30);
 
 /// A host of our own whose certificate cert-manager issues anew on a schedule, so that the whole way is proven again and again: from the request to every pod.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -14,7 +14,7 @@ pub struct Canary {
     pub certificate: String,
     /// Its host, as the ledger lists it. Nobody needs to resolve it: it is asked for by SNI.
     pub host: String,
-    /// How long after one was asked for the next is; at least 1m. Each rotation is a renewal of the gateway's configuration.
+    /// How long after one was asked for the next is; at least 30s. Each rotation is a renewal of the gateway's configuration.
     #[serde(default = "Canary::usually_every")]
     pub every: Period,
     /// How long the whole way may take. What is not proven on every endpoint by then has failed (CD-570).

@@ -2,6 +2,7 @@
 //! here, and what is configuration is described by the configuration's own types.
 use super::kubernetes::{CertManager, Reach, Secrets};
 use super::{Gateway, LogLevel};
+use crate::converge::period::Period;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -20,6 +21,8 @@ pub struct Values {
     pub namespaces: Vec<String>,
     /// More of the configuration's section `kubernetes`.
     pub kubernetes: Section,
+    /// A host of our own whose certificate is issued anew on a schedule, to prove the whole way.
+    pub canary: Canary,
     /// Of the Deployment. One of several leads, by a Lease.
     #[schemars(range(min = 1, max = 9))]
     pub replicas: u32,
@@ -72,6 +75,31 @@ pub struct Values {
     /// Helm's own.
     #[serde(default)]
     pub global: BTreeMap<String, Value>,
+}
+
+/// A host of our own whose certificate is issued anew on a schedule, to prove the whole way.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Canary {
+    /// Whether there is one.
+    pub enabled: bool,
+    /// Name of its gateway; the first when empty.
+    pub gateway: String,
+    /// Its host.
+    #[schemars(length(min = 1))]
+    pub host: String,
+    /// Where its Certificate is, which has to be within reach; the gateway's namespace when empty.
+    pub namespace: String,
+    /// Who signs; a self-signed Issuer of the chart's when empty.
+    pub issuer: Issuer,
+    /// How long after one the next is asked for.
+    pub every: Period,
+    /// How long the whole way may take.
+    pub within: Period,
+    /// Class of the Gateway that comes with the chart, for `dialect: kong`.
+    pub gateway_class: String,
+    /// `NAMESPACE/NAME` of the Gateway that a ListenerSet is added to, for `dialect: standard`.
+    pub parent_gateway: String,
 }
 
 /// The section `kubernetes` of the configuration, without what the chart says.

@@ -6,9 +6,15 @@ use crate::cluster::ObjectName;
 use crate::cluster::call::{Call, FIELD_MANAGER, Refusal};
 use crate::cluster::cert_manager::{Certificate, CertificateRequest};
 use crate::converge::Millis;
-use serde::Deserialize;
+use crate::source::pem::parse_pem_bundle;
+use base64::Engine as _;
+use certdrift_contract::{Fingerprint, UnixTime};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::time::Duration;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer as _;
 
 /// How long one request may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -76,14 +82,61 @@ pub async fn certificate(client: &kube::Client, name: &ObjectName) -> Option<Cer
 }
 
 #[derive(Deserialize)]
-struct List {
-    items: Vec<CertificateRequest>,
+struct List<T> {
+    items: Vec<T>,
 }
 
 /// All requests of a namespace, as far as they can be read.
 pub async fn requests(client: &kube::Client, namespace: &str) -> Vec<CertificateRequest> {
     let uri = format!("/apis/cert-manager.io/v1/namespaces/{namespace}/certificaterequests");
-    Call::get(uri).send::<List>(client, PATIENCE).await.map(|list| list.items).unwrap_or_default()
+    Call::get(uri)
+        .send::<List<CertificateRequest>>(client, PATIENCE)
+        .await
+        .map(|list| list.items)
+        .unwrap_or_default()
+}
+
+/// A certificate as people tell it from another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Identity {
+    /// SHA-256 of the leaf's DER, 64 lower-case hex digits.
+    pub sha256: String,
+    /// Serial number, as `openssl x509 -serial` writes it.
+    pub serial: String,
+    /// End of validity.
+    #[schemars(with = "String")]
+    pub not_after: UnixTime,
+}
+
+/// What a request was signed as; none where it is not signed or cannot be read.
+pub async fn signed_as(client: &kube::Client, request: &ObjectName) -> Option<Identity> {
+    let uri = format!(
+        "/apis/cert-manager.io/v1/namespaces/{}/certificaterequests/{}",
+        request.namespace, request.name
+    );
+    let raw: Value = Call::get(uri).send(client, PATIENCE).await.ok()?;
+    let pem = base64::engine::general_purpose::STANDARD.decode(raw.pointer("/status/certificate")?.as_str()?);
+    identity(&pem.ok()?)
+}
+
+fn identity(pem: &[u8]) -> Option<Identity> {
+    let bundle = parse_pem_bundle(pem);
+    let der = bundle.certificates.first()?;
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    Some(Identity {
+        sha256: Fingerprint::of(der).to_string(),
+        serial: certificate.raw_serial_as_string().replace(':', "").to_uppercase(),
+        not_after: UnixTime::from_seconds(certificate.validity().not_after.timestamp()),
+    })
+}
+
+/// The Certificates of a namespace.
+///
+/// # Errors
+/// They cannot be listed.
+pub async fn certificates(client: &kube::Client, namespace: &str) -> Result<Vec<Certificate>, Refusal> {
+    let uri = format!("/apis/cert-manager.io/v1/namespaces/{namespace}/certificates");
+    Call::get(uri).send::<List<Certificate>>(client, PATIENCE).await.map(|list| list.items)
 }
 
 fn path(name: &ObjectName) -> String {
@@ -104,5 +157,24 @@ async fn issuer(client: &kube::Client, certificate: &Certificate) -> Issuer {
         Ok(object) => Issuer::of(object.get("spec").unwrap_or(&Value::Null)),
         Err(Refusal::Absent(why) | Refusal::Forbidden(why)) => Issuer::Unknown(why),
         Err(refusal) => Issuer::Unknown(refusal.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_told_as_openssl_tells_it() {
+        let pem = include_bytes!("../../testdata/drill/leaf.pem");
+        let told = identity(pem).unwrap();
+        assert_eq!(
+            (told.serial.as_str(), told.sha256.as_str()),
+            (
+                "38654329227E2FBB9A44F0A2D3D06ACDC3D8774D",
+                "3d891e053958b0ed7e074b8effb1d17daed295d67e92361923e7736ae1b8eb4d"
+            )
+        );
+        assert_eq!(identity(b"none"), None);
     }
 }

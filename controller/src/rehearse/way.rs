@@ -5,6 +5,7 @@ use crate::converge::Millis;
 use crate::loaded::configuration::Loaded;
 use crate::run::state::{Gateway, Host};
 use certdrift_contract::Fingerprint;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ use std::collections::BTreeMap;
 const SKEW: i64 = 30;
 
 /// A hop of the way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Hop {
     /// The request was signed.

@@ -6,8 +6,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-fn rules() -> PathBuf {
-    xtask::workspace::root().join("deploy/chart/files/certdrift.rules.yaml")
+/// The rules for all, and those for installations with a canary.
+fn rules() -> [PathBuf; 2] {
+    ["certdrift.rules.yaml", "certdrift.canary.rules.yaml"]
+        .map(|name| xtask::workspace::root().join("deploy/chart/files").join(name))
 }
 
 fn cases() -> String {
@@ -25,13 +27,18 @@ fn promtool(arguments: &[&str], file: &Path) {
 
 /// Each rule, as it is written.
 fn all() -> Vec<Value> {
-    let rules: Value = serde_saphyr::from_str(&std::fs::read_to_string(rules()).unwrap()).unwrap();
-    rules["groups"][0]["rules"].as_array().unwrap().clone()
+    let of = |file: PathBuf| -> Vec<Value> {
+        let rules: Value = serde_saphyr::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+        rules["groups"][0]["rules"].as_array().unwrap().clone()
+    };
+    rules().into_iter().flat_map(of).collect()
 }
 
 #[test]
 fn each_alert_fires_when_it_must_and_not_when_it_must_not() {
-    promtool(&["check", "rules"], &rules());
+    for file in rules() {
+        promtool(&["check", "rules"], &file);
+    }
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("alerts.test.yaml");
     // What an alert says is not repeated in its test: the rules are tested without it.

@@ -15,8 +15,8 @@ pub(crate) struct Row {
 pub(crate) fn rows(heals: bool) -> Vec<Row> {
     let page = std::fs::read_to_string(xtask::workspace::root().join("docs/permissions.md")).unwrap();
     let rows = page.lines().filter(|line| line.starts_with("| "));
-    // That of `helm test` is for `cluster_chart_installs`.
-    let rows = rows.filter(|line| !line.contains("helm test"));
+    // Those of `helm test` and of canaries are for `cluster_chart_installs`.
+    let rows = rows.filter(|line| !line.contains("helm test") && !line.contains("`canary`"));
     let rows = rows.filter(|line| heals || !line.contains("among the remedies")).skip(1).map(|line| {
         let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
         let [_, place, group, kinds, verbs] = cells[..] else { panic!("five cells: {line}") };

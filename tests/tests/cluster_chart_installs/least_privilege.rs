@@ -1,8 +1,11 @@
 //! Under the roles that the chart renders: in each reach nothing is refused and every verb that is granted is used, and
 //! one rule less is named by the controller within a minute.
+mod canary;
+
 use super::cluster::{ingress, inside_of, made, published};
 use super::{here, objects, rendered};
 use base64::Engine as _;
+use certdrift_cluster::audit::Object;
 use certdrift_cluster::{Cluster, Kind, Namespace, Own};
 use certdrift_tests::controller::{Controller, PATIENCE};
 use certdrift_tests::wait;
@@ -10,6 +13,10 @@ use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// A canary is asked for thirty seconds after it was made, and what keeps it is told once it has lasted.
+const LONG: Duration = Duration::from_secs(120);
 
 /// The namespaces of a release, and what is in the one within its reach.
 struct Stage<'a> {
@@ -43,15 +50,21 @@ impl<'a> Stage<'a> {
         let lacking = ingress(n, &format!("y.{form}.example"), "none");
         cluster.apply(&lacking.replace(r#""name":"i""#, r#""name":"lacking""#)).unwrap();
         let (pem, key) = stage.sign(1);
-        let secret = json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
-            "metadata": {"name": "web-tls", "namespace": n}, "stringData": {"tls.crt": pem, "tls.key": key}});
-        cluster.apply(&secret.to_string()).unwrap();
+        stage.store("web-tls", &pem, &key);
         let renewal = "2035-01-01T00:00:00Z";
         stage.status(
             "certificate/web",
             &json!({"revision": 1, "renewalTime": renewal, "conditions": [ready()]}),
         );
         stage
+    }
+
+    /// With the label by which one form chooses them.
+    fn store(&self, name: &str, pem: &str, key: &str) {
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+            "metadata": {"name": name, "namespace": self.reach.name(), "labels": {"konghq.com/secret": "true"}},
+            "stringData": {"tls.crt": pem, "tls.key": key}});
+        self.cluster.apply(&secret.to_string()).unwrap();
     }
 
     fn status(&self, object: &str, status: &Value) {
@@ -63,14 +76,19 @@ impl<'a> Stage<'a> {
 
     /// A request of this revision is signed; the certificate and its key.
     fn sign(&self, revision: u32) -> (String, String) {
+        self.sign_for("web", &self.host, revision)
+    }
+
+    fn sign_for(&self, certificate: &str, host: &str, revision: u32) -> (String, String) {
         let n = self.reach.name();
-        let uid = self.cluster.get(n, "certificate/web").unwrap()["metadata"]["uid"].clone();
-        let (pem, key, _) = made(&self.host);
-        let name = format!("web-{revision}");
+        let uid =
+            self.cluster.get(n, &format!("certificate/{certificate}")).unwrap()["metadata"]["uid"].clone();
+        let (pem, key, _) = made(host);
+        let name = format!("{certificate}-{revision}");
         let request = json!({"apiVersion": "cert-manager.io/v1", "kind": "CertificateRequest",
             "metadata": {"name": name, "namespace": n,
                 "annotations": {"cert-manager.io/certificate-revision": revision.to_string()},
-                "ownerReferences": [{"apiVersion": "cert-manager.io/v1", "kind": "Certificate", "name": "web", "uid": uid,
+                "ownerReferences": [{"apiVersion": "cert-manager.io/v1", "kind": "Certificate", "name": certificate, "uid": uid,
                     "controller": true}]},
             "spec": {"request": "AAAA", "issuerRef": {"name": "ca"}}});
         self.cluster.apply(&request.to_string()).unwrap();
@@ -87,6 +105,7 @@ impl<'a> Stage<'a> {
         let text = std::fs::read_to_string(values).unwrap();
         let text = text
             .replace("- name: kong\n", &format!("- name: {release}\n"))
+            .replace("c.kong.example", &format!("c.{release}.example"))
             .replace("GATEWAY", self.gateway.name())
             .replace("REACH", self.reach.name());
         let folder = tempfile::tempdir().unwrap();
@@ -96,9 +115,12 @@ impl<'a> Stage<'a> {
         let account =
             |o: &&Value| o["kind"] == "ServiceAccount" || o["apiVersion"] == "rbac.authorization.k8s.io/v1";
         let rbac = all.iter().filter(account).cloned().collect();
+        let is_canary =
+            |o: &&Value| o["metadata"]["name"].as_str().is_some_and(|name| name.ends_with("-canary"));
+        let canary = all.iter().filter(is_canary).cloned().collect();
         let map = all.iter().find(|o| o["kind"] == "ConfigMap").unwrap();
         let configuration = serde_saphyr::from_str(map["data"]["certdrift.yaml"].as_str().unwrap()).unwrap();
-        Release { stage: self, name: release.to_owned(), rbac, configuration, folder }
+        Release { stage: self, name: release.to_owned(), rbac, canary, configuration, folder }
     }
 }
 
@@ -106,11 +128,12 @@ fn ready() -> Value {
     json!({"type": "Ready", "status": "True", "reason": "Ready", "message": "", "lastTransitionTime": "2026-11-24T00:00:00Z"})
 }
 
-/// Account, roles and configuration, as rendered.
+/// Account, roles, what belongs to the canary, and configuration, as rendered.
 struct Release<'a> {
     stage: &'a Stage<'a>,
     name: String,
     rbac: Vec<Value>,
+    canary: Vec<Value>,
     configuration: Value,
     folder: tempfile::TempDir,
 }
@@ -179,6 +202,9 @@ fn unused(cluster: &Cluster, form: &str) -> BTreeSet<String> {
     let stage = Stage::set(cluster, form);
     let (n, gateway) = (stage.reach.name(), stage.gateway.name());
     let release = stage.release("cd");
+    if form == "canary" {
+        stage.canary(&release);
+    }
     let mark = cluster.audit_mark().unwrap();
     let mut controller = release.start();
     wait::until("the ledger", PATIENCE, || match published(cluster, gateway, "cd") {
@@ -229,12 +255,19 @@ fn unused(cluster: &Cluster, form: &str) -> BTreeSet<String> {
         let ours: Vec<_> = asked.iter().filter(|request| request.user() == user).collect();
         let refused: Vec<_> = ours.iter().filter(|request| matches!(request.code(), 401 | 403)).collect();
         assert!(refused.is_empty(), "{form}: {refused:#?}");
-        ours.iter().map(|request| format!("{} {}", request.verb, request.object.resource)).collect()
+        let kind = |object: &Object| match &*object.subresource {
+            "" => object.resource.clone(),
+            sub => format!("{}/{sub}", object.resource),
+        };
+        ours.iter().map(|request| format!("{} {}", request.verb, kind(&request.object))).collect()
     };
-    wait::until("the Events to be told again", PATIENCE, || {
+    wait::until("the Events to be told again", LONG, || {
         let used = used();
         let last = "patch events";
-        if used.contains(last) || !granted.contains(last) {
+        // It is asked for thirty seconds after it was made.
+        let rotated = "patch certificates/status";
+        let all = [last, rotated];
+        if all.iter().all(|words| used.contains(*words) || !granted.contains(*words)) {
             Ok(())
         } else {
             Err(format!("{form}: {used:#?}\n{}", controller.log()))
@@ -258,7 +291,7 @@ fn alone(name: &str, test: impl FnOnce(&Cluster) + Send + 'static) {
 #[test]
 fn in_each_reach_nothing_is_refused_and_every_verb_is_used() {
     alone("chartuses", |cluster| {
-        for form in ["cluster", "namespaces", "keyless"] {
+        for form in ["cluster", "namespaces", "keyless", "canary"] {
             let mut left = unused(cluster, form);
             // The fallback where a server refuses to stream (controller/tests/watch_survives_its_server.rs); this one does not.
             left.retain(|words| !words.starts_with("list ") || words == "list configmaps");

@@ -114,6 +114,7 @@ fn table(reach: &str, without: impl Fn(&str) -> bool) -> BTreeSet<String> {
             "reach and gateway" if reach == "cluster" => &[reach],
             "reach and gateway" => &[reach, "GATEWAY"],
             "cluster" => &["cluster"],
+            "canary" => &["REACH"],
             other => panic!("{other} is no place"),
         };
         let group = if group == "core" { "" } else { group };
@@ -131,8 +132,13 @@ fn the_roles_grant_what_the_permissions_page_says_and_no_verb_more() {
     let all = good();
     let of = |name: &str| granted(&all.iter().find(|(n, _)| n == name).unwrap().1);
     let heals = |needed_by: &str| needed_by.contains("among the remedies");
-    assert_eq!(of("cluster"), table("cluster", heals));
-    assert_eq!(of("namespaces"), table("REACH", heals));
+    let rotates = |needed_by: &str| needed_by.contains("`canary`");
+    assert_eq!(of("cluster"), table("cluster", |by| heals(by) || rotates(by)));
+    assert_eq!(of("namespaces"), table("REACH", |by| heals(by) || rotates(by)));
+    let own_issuer = |needed_by: &str| needed_by.contains("ClusterIssuer");
+    assert_eq!(of("canary"), table("REACH", |by| heals(by) || own_issuer(by)));
+    let cluster_issuer = table("REACH", |by| !own_issuer(by));
+    assert!(cluster_issuer.len() == 1 && cluster_issuer.is_subset(&of("everything")));
     let healing = table("REACH", |needed_by| !heals(needed_by));
     assert_eq!(healing.len(), 11, "{healing:#?}");
     assert!(healing.is_subset(&of("everything")), "{:#?}", of("everything"));
@@ -146,6 +152,7 @@ fn the_roles_grant_what_the_permissions_page_says_and_no_verb_more() {
             "events",
             "reviews",
             "pods",
+            "canary",
         ]
         .iter()
         .any(|w| needed_by.contains(w))
@@ -241,6 +248,7 @@ fn every_form_is_taken_by_the_api_server_as_it_is() {
     let cluster = Cluster::api_only().unwrap();
     cluster.cert_manager_crds().unwrap();
     cluster.prometheus_operator_crds().unwrap();
+    cluster.gateway_api_crds().unwrap();
     let [own, gateway, reach] =
         ["chart-own", "chart-gateway", "chart-reach"].map(|n| cluster.namespace(n).unwrap());
     // The pod of `helm test` wants the account to be there before it; the test below runs it.

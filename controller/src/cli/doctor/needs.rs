@@ -1,5 +1,6 @@
 //! Which rights a configuration needs: docs/permissions.md as code. Pure. Tests hold it to that page, and the chart's roles
 //! are held to the same page.
+use crate::cluster::ObjectName;
 use crate::cluster::review::Right;
 use crate::config::Config;
 use crate::config::kubernetes::{Dialect, Reach};
@@ -50,6 +51,13 @@ pub fn of(config: &Config, own: &str) -> Vec<Need> {
         let remedies = gateway.policy.remedies.iter().filter(|_| heals);
         for kind in remedies.map(|remedy| remedy.act.kind()) {
             all.remedy(kind, n, reach);
+        }
+        if let Some(canary) = gateway.canary.as_ref().and_then(|c| ObjectName::parse(&c.certificate)) {
+            let (by, place) = ("canary of a gateway", &*canary.namespace);
+            all.named(by, place, CERT_MANAGER, "certificates", &canary.name, &["get"]);
+            all.named(by, place, CERT_MANAGER, "certificates/status", &canary.name, &["patch"]);
+            // That of a ClusterIssuer is not known from the configuration.
+            all.add(by, place, CERT_MANAGER, &["issuers"], &["get"]);
         }
         if cluster.events && cluster.reach == Reach::Namespaces && told.insert(n) {
             all.add("kubernetes.events", n, EVENTS, &["events"], &["create", "get", "patch"]);
@@ -221,6 +229,7 @@ gateways:
     pods: {service: kong}
     ingress_controller: {metrics: {labels: {app: kic}}}
   policy: {mode: heal, remedies: [{name: a, evict: {}}, {name: b, touch: {}}, {name: c, rollout: {}}, {name: d, kube_exec: {}}]}
+  canary: {certificate: web/canary, host: c.example}
 ";
 
     fn needs(kubernetes: &str) -> BTreeSet<String> {
@@ -250,13 +259,14 @@ gateways:
         for line in page.lines().filter(|line| line.starts_with("| ")).skip(1) {
             let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
             let [by, place, group, kinds, verbs] = cells[..] else { panic!("five cells: {line}") };
-            if by.contains("helm test") {
+            if by.contains("helm test") || by.contains("ClusterIssuer") {
                 continue;
             }
             let places: &[&str] = match place {
                 "reach" => &[reach],
                 "reach and gateway" if reach == "cluster" => &[reach],
                 "reach and gateway" => &[reach, "gateway"],
+                "canary" => &["web"],
                 other => &[other],
             };
             let group = if group == "core" { "" } else { group };

@@ -6,22 +6,24 @@
 pub mod findings;
 pub mod plan;
 mod report;
+pub mod target;
 #[cfg(test)]
 mod tests;
 
 use super::output::{Output, Progress};
-use super::status::{ask as controller, url};
+use super::status::{ask as controller, listed, url};
 use super::{Exit, Failure};
 use crate::clock;
 use crate::cluster::ObjectName;
-use crate::cluster::cert_manager::Certificate;
+use crate::cluster::cert_manager::{Certificate, CertificateRequest};
 use crate::cluster::connect;
 use crate::config::load::{DEFAULT_FILES, load};
 use crate::config::{DEFAULT_ADDRESS, Overrides};
 use crate::converge::period::Period;
+use crate::finding::Finding;
 use crate::observe::findings::CHECK_USAGE;
 use crate::observe::http::{Url, UrlError};
-use crate::rehearse::ask;
+use crate::rehearse::ask::{self, Identity};
 use crate::rehearse::begin::{Told, may_begin};
 use crate::rehearse::way::{Hop, Seen, Way, served_by};
 use crate::run::findings::NO_CONTROLLER;
@@ -30,22 +32,24 @@ use report::{About, Report};
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use target::{Leads, Target};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Typed after `drill`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
+  certdrift drill                                           the canary
   certdrift drill shop/web --dry-run
-  certdrift drill shop/web
+  certdrift drill shop.example.com                          the Certificate of that host
   certdrift drill shop/web --yes --report drill-2026-11.md
-  certdrift drill shop/web --yes -o json
+  certdrift drill shop/web --yes -o json                    deploy/schema/drill.schema.json; -o md is what --report writes
 
 Asks cert-manager to issue the Certificate once more (condition Issuing in its status, as cmctl renew does; nothing is deleted),
 and times each hop: issued, stored, published, loaded, served. The hops after `stored` are told by the running controller.
 Refused for ACME issuers, for Certificates with renewal windows, while the configuration's maintenance windows are closed (those of
 the file that --config names, or of a usual one), and for what is not ready or is being issued already.
-After Ctrl-C cert-manager finishes by itself what it has begun.
+After Ctrl-C cert-manager finishes by itself what it has begun: nothing is left to undo.
 
 Exit codes:
   0    the whole way worked
@@ -54,9 +58,9 @@ Exit codes:
   64   bad usage, or the drill was refused
   130  interrupted")]
 pub struct Args {
-    /// The Certificate, as NAMESPACE/NAME
-    #[arg(value_name = "NAMESPACE/NAME", value_parser = object)]
-    certificate: ObjectName,
+    /// The Certificate, as NAMESPACE/NAME, or a host that is served from it; the canary when absent
+    #[arg(value_name = "NAMESPACE/NAME|HOST")]
+    target: Option<String>,
     /// Begin without asking
     #[arg(long)]
     yes: bool,
@@ -89,8 +93,15 @@ pub struct Args {
     context: Option<String>,
 }
 
-fn object(text: &str) -> Result<ObjectName, String> {
-    ObjectName::parse(text).ok_or_else(|| format!("{text:?} is no NAMESPACE/NAME of a Certificate"))
+fn target(typed: Option<&str>) -> Result<Target, Failure> {
+    let Some(text) = typed else { return Ok(Target::Canary) };
+    if !text.contains('/') {
+        return listed(text, "drill").map(Target::Host);
+    }
+    let certificate = ObjectName::parse(text).map(Target::Certificate);
+    certificate.ok_or_else(|| {
+        usage(format!("{text:?}"), "it is no NAMESPACE/NAME of a Certificate", "see certdrift drill --help")
+    })
 }
 
 /// Between two looks.
@@ -111,8 +122,9 @@ pub fn run(args: &Args, out: &Output) -> Result<Exit, Failure> {
             "name another file",
         ));
     }
+    let target = target(args.target.as_deref())?;
     let closed = closed(args.config.as_deref())?;
-    super::block_on(drill(args, &url, &closed, out))?
+    super::block_on(drill(args, &target, &url, &closed, out))?
 }
 
 fn usage(object: String, why: &str, mend: &str) -> Failure {
@@ -131,11 +143,18 @@ fn closed(named: Option<&Path>) -> Result<Vec<String>, Failure> {
     Ok(plan::closed_at(all, clock::now()))
 }
 
-async fn drill(args: &Args, url: &Url, closed: &[String], out: &Output) -> Result<Exit, Failure> {
+async fn drill(
+    args: &Args,
+    target: &Target,
+    url: &Url,
+    closed: &[String],
+    out: &Output,
+) -> Result<Exit, Failure> {
     let client = connect::client(args.kubeconfig.as_deref(), args.context.as_deref())
         .await
         .map_err(Failure::unknown)?;
-    let name = &args.certificate;
+    let gateways = controller(url).await.ok().map(|state| state.gateways);
+    let name = &certificate_of(&client, target, gateways.as_deref()).await?;
     let looked = ask::look(&client, name).await.map_err(|refusal| {
         Failure::unknown(findings::NOT_LOOKED_AT.on(format!("Certificate {name}"), refusal.to_string()))
     })?;
@@ -146,7 +165,6 @@ async fn drill(args: &Args, url: &Url, closed: &[String], out: &Output) -> Resul
         finding.mend = mend;
         Failure::usage(finding)
     })?;
-    let gateways = controller(url).await.ok().map(|state| state.gateways);
     let (hosts, endpoints) = watched(gateways.as_deref(), certificate);
     let mut talk = out.stderr();
     for line in plan::lines(name, certificate, issuer, &hosts, endpoints) {
@@ -163,6 +181,7 @@ async fn drill(args: &Args, url: &Url, closed: &[String], out: &Output) -> Resul
     if !args.yes && !agreed(out)? {
         return Ok(Exit::Usage);
     }
+    let before = signed_before(&client, certificate).await;
     // Heard from before the request on: one that is interrupted while it is asked may have been granted.
     let mut interrupt = signal(SignalKind::interrupt())
         .map_err(|e| Failure::unknown(crate::run::findings::SIGNALS.on("SIGINT", e.to_string())))?;
@@ -171,11 +190,15 @@ async fn drill(args: &Args, url: &Url, closed: &[String], out: &Output) -> Resul
         Failure::unknown(findings::NOT_LOOKED_AT.on(format!("Certificate {name}"), why))
     })?;
     let mut way = Way::begin(certificate, begun);
-    let watch = follow(&client, url, args, out, &mut way);
+    let watch = follow(&client, url, (name, args.timeout), out, &mut way);
     let last = tokio::select! {
         last = watch => last,
         _ = interrupt.recv() => {
-            let _ = writeln!(out.stderr(), "interrupted: cert-manager finishes by itself what it has begun; certdrift status shows where it stands");
+            let hop = way.missing().map_or("proven", Hop::as_str);
+            let _ = writeln!(
+                out.stderr(),
+                "interrupted: Certificate {name} is not {hop} yet. cert-manager was asked, and goes on by itself: it signs and stores the new certificate, and the gateway serves it when it comes. Nothing is left to undo, and until then the old one stays valid. certdrift status shows where it stands."
+            );
             return Ok(Exit::Interrupted);
         }
     };
@@ -190,12 +213,17 @@ async fn drill(args: &Args, url: &Url, closed: &[String], out: &Output) -> Resul
         hosts,
         endpoints,
         begun,
+        before,
+        after: match &way.request {
+            Some(request) => ask::signed_as(&client, request).await,
+            None => None,
+        },
         by: std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned()),
         findings,
     };
     let report = Report::new(about, &way);
     if let Some(file) = &args.report {
-        write_new(file, &report.markdown())?;
+        write_new(file, &report.text())?;
     }
     out.show(&report)?;
     Ok(report.exit())
@@ -205,11 +233,11 @@ async fn drill(args: &Args, url: &Url, closed: &[String], out: &Output) -> Resul
 async fn follow(
     client: &kube::Client,
     url: &Url,
-    args: &Args,
+    (name, timeout): (&ObjectName, Period),
     out: &Output,
     way: &mut Way,
 ) -> Option<Vec<Gateway>> {
-    let deadline = clock::instant() + args.timeout.as_duration();
+    let deadline = clock::instant() + timeout.as_duration();
     let mut progress = Progress::new(out);
     let mut last = None;
     loop {
@@ -219,8 +247,8 @@ async fn follow(
             way.blind = vec![Hop::Published, Hop::Loaded, Hop::Served];
         }
         let seen = Seen {
-            certificate: ask::certificate(client, &args.certificate).await,
-            requests: ask::requests(client, &args.certificate.namespace).await,
+            certificate: ask::certificate(client, name).await,
+            requests: ask::requests(client, &name.namespace).await,
             gateways,
         };
         way.take(&seen, clock::now());
@@ -228,9 +256,44 @@ async fn follow(
         let left = deadline.saturating_duration_since(clock::instant());
         let goes_on = !left.is_zero() && !way.is_over();
         let Some(missing) = way.missing().filter(|_| goes_on) else { return last };
-        progress.tell(&format!("{} is not {} yet", args.certificate, missing.as_str()), left);
+        progress.tell(&format!("{name} is not {} yet", missing.as_str()), left);
         clock::sleep(EVERY).await;
     }
+}
+
+/// The Certificate that was meant.
+async fn certificate_of(
+    client: &kube::Client,
+    target: &Target,
+    gateways: Option<&[Gateway]>,
+) -> Result<ObjectName, Failure> {
+    let about = || match target {
+        Target::Canary => "drill".to_owned(),
+        Target::Certificate(name) => format!("Certificate {name}"),
+        Target::Host(host) => format!("HOST {host}"),
+    };
+    let refused = |(why, mend): (String, String)| {
+        let finding = Finding { mend, ..findings::REFUSED.on(about(), why) };
+        if gateways.is_none() { Failure::unknown(finding) } else { Failure::usage(finding) }
+    };
+    match target::leads(target, gateways).map_err(refused)? {
+        Leads::To(name) => Ok(name),
+        Leads::Secret(secret) => {
+            let all = ask::certificates(client, &secret.namespace).await.map_err(|refusal| {
+                Failure::unknown(findings::NOT_LOOKED_AT.on(about(), refusal.to_string()))
+            })?;
+            target::stored_in(&secret, &all).map_err(refused)
+        }
+    }
+}
+
+/// What is stored now, by the request that it was signed with.
+async fn signed_before(client: &kube::Client, certificate: &Certificate) -> Option<Identity> {
+    let requests = ask::requests(client, &certificate.metadata.namespace).await;
+    let stored = |r: &&CertificateRequest| {
+        r.belongs_to(certificate) && r.revision().is_some() && r.revision() == certificate.status.revision
+    };
+    ask::signed_as(client, &requests.iter().find(stored)?.metadata.object()).await
 }
 
 /// The hosts that are served from its Secret, and on how many endpoints.

@@ -3,38 +3,68 @@ use crate::cli::Exit;
 use crate::cli::output::{BOLD, GREEN, Marks, RED, View, YELLOW};
 use crate::cluster::ObjectName;
 use crate::converge::Millis;
+use crate::rehearse::ask::Identity;
 use crate::rehearse::way::{Hop, Way};
+use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 use std::io::{self, Write};
 
 /// The report.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(title = "What certdrift drill came to", transform = tagged)]
 pub(super) struct Report {
-    /// `worked`, `failed`, `unknown`
+    /// `worked`: the whole way was proven; `failed`: a hop was not done in time; `unknown`: what came after it was stored could not be seen.
+    #[schemars(extend("enum" = ["worked", "failed", "unknown"]))]
     verdict: &'static str,
+    /// `NAMESPACE/NAME`
     certificate: String,
+    /// `NAMESPACE/NAME` of the Secret it is stored in.
     secret: String,
+    /// Hosts that are served from it, as the ledgers list them.
     hosts: Vec<String>,
+    /// On so many endpoints.
     endpoints: usize,
+    /// When it was asked for, `2026-11-25T00:00:00Z`.
     begun: String,
     /// Who asked for it: the user of this machine.
     by: String,
+    /// Of the new certificate, once it is signed.
     revision: Option<u64>,
+    /// `NAMESPACE/NAME` of the CertificateRequest that was signed.
     request: Option<String>,
-    /// SHA-256 of the new leaf.
+    /// The certificate until then; none where its request is gone.
+    before: Option<Identity>,
+    /// The new one, once it is signed.
+    after: Option<Identity>,
+    #[serde(skip)]
     leaf: Option<String>,
+    /// In the order of the way.
     hops: Vec<Row>,
     /// What the controller says of it, where it did not come through.
     findings: Vec<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Row {
+    /// Of the way.
     hop: Hop,
-    /// `done`, `missing`, `not observed`
+    /// `not observed` is what nothing here can show.
+    #[schemars(extend("enum" = ["done", "missing", "not observed"]))]
     result: &'static str,
     /// Seconds from the beginning.
     after_seconds: Option<f64>,
+}
+
+/// The document says which it is, as every answer for programs does.
+fn tagged(schema: &mut Schema) {
+    schema.insert("$id".to_owned(), "https://certdrift.dev/schema/drill.schema.json".into());
+    let tag = serde_json::json!({"const": Report::SCHEMA});
+    if let Some(properties) = schema.get_mut("properties").and_then(|p| p.as_object_mut()) {
+        properties.insert("schema".to_owned(), tag);
+    }
+    if let Some(required) = schema.get_mut("required").and_then(|r| r.as_array_mut()) {
+        required.insert(0, "schema".into());
+    }
 }
 
 /// Around the way: whose it is, and what was seen of it.
@@ -52,6 +82,10 @@ pub(super) struct About {
     pub begun: Millis,
     /// By whom.
     pub by: String,
+    /// The certificate until then.
+    pub before: Option<Identity>,
+    /// The new one.
+    pub after: Option<Identity>,
     /// What the controller says of it.
     pub findings: Vec<String>,
 }
@@ -88,6 +122,8 @@ impl Report {
             by: about.by,
             revision: way.revision,
             request: way.request.as_ref().map(ToString::to_string),
+            before: about.before,
+            after: about.after,
             leaf: way.leaf.map(|leaf| leaf.to_string()),
             hops,
             findings: about.findings,
@@ -136,9 +172,9 @@ impl Report {
         }
     }
 
-    /// For the folder of audits.
+    /// For the folder of audits, on stdout and in a file alike.
     #[must_use]
-    pub(super) fn markdown(&self) -> String {
+    pub(super) fn text(&self) -> String {
         use std::fmt::Write as _;
         let mut text = format!(
             "# Drill of Certificate {}: {}\n\n{}.\n\n",
@@ -152,8 +188,13 @@ impl Report {
             "- hosts: {}",
             if self.hosts.is_empty() { "none known".to_owned() } else { self.hosts.join(", ") }
         );
-        if let (Some(revision), Some(leaf)) = (self.revision, &self.leaf) {
-            let _ = writeln!(text, "- revision {revision}, SHA-256 of the leaf {leaf}");
+        for (when, identity) in [("before", &self.before), ("after", &self.after)] {
+            if let Some(Identity { sha256, serial, not_after }) = identity {
+                let _ = writeln!(text, "- {when}: serial {serial}, SHA-256 {sha256}, ends {not_after}");
+            }
+        }
+        if let (Some(revision), Some(request)) = (self.revision, &self.request) {
+            let _ = writeln!(text, "- revision {revision}, signed as CertificateRequest {request}");
         }
         text.push_str("\n| hop | result | seconds after the beginning | |\n|---|---|---|---|\n");
         for row in &self.hops {
@@ -193,6 +234,10 @@ impl View for Report {
             writeln!(to, "{}", line.trim_end())?;
         }
         self.findings.iter().try_for_each(|finding| writeln!(to, "  {finding}"))
+    }
+
+    fn markdown(&self) -> Option<String> {
+        Some(self.text())
     }
 
     fn names(&self) -> Vec<String> {

@@ -5,6 +5,7 @@ use crate::cli::output::{Marks, View as _};
 use crate::cluster::ObjectName;
 use crate::cluster::cert_manager::Certificate;
 use crate::converge::Millis;
+use crate::rehearse::ask::Identity;
 use crate::rehearse::way::{Hop, Seen, Way};
 use crate::run::state::State;
 use serde_json::{Value, json};
@@ -58,6 +59,11 @@ fn leaf() -> String {
     way.leaf.unwrap().to_string()
 }
 
+fn identity(serial: &str) -> Identity {
+    let not_after = certdrift_contract::UnixTime::from_seconds(1_795_564_800);
+    Identity { sha256: serial.repeat(32).to_lowercase(), serial: serial.to_owned(), not_after }
+}
+
 fn about() -> About {
     About {
         certificate: ObjectName::new("shop", "web"),
@@ -66,6 +72,8 @@ fn about() -> About {
         endpoints: 1,
         begun: Millis(1_000),
         by: "ops".into(),
+        before: Some(identity("0A")),
+        after: Some(identity("0B")),
         findings: Vec::new(),
     }
 }
@@ -113,11 +121,24 @@ fn each_hop_is_timed_when_it_is_seen_to_be_done() {
         "{text}"
     );
     assert!(text.ends_with("  served     2.00 s        1 endpoints, by handshakes\n"), "{text}");
-    assert!(
-        report.markdown().contains("| stored | done | 0.400 | Secret shop/web-tls |"),
-        "{}",
-        report.markdown()
+    assert!(report.text().contains("| stored | done | 0.400 | Secret shop/web-tls |"), "{}", report.text());
+}
+
+#[test]
+fn the_report_tells_the_certificate_before_from_the_one_after_and_json_holds_to_its_schema() {
+    let report = Report::new(about(), &way());
+    let text = report.text();
+    assert!(text.contains("- before: serial 0A, SHA-256 0a0a"), "{text}");
+    assert!(text.contains("- after: serial 0B, SHA-256 0b0b"), "{text}");
+    let schema = schemars::schema_for!(Report);
+    let json = serde_json::to_value(&report).unwrap();
+    let listed = schema.as_value()["properties"].as_object().unwrap();
+    let known: Vec<&String> = listed.keys().filter(|key| *key != "schema").collect();
+    assert_eq!(
+        json.as_object().unwrap().keys().collect::<std::collections::BTreeSet<_>>(),
+        known.into_iter().collect()
     );
+    crate::config::tests::kept("deploy/schema/drill.schema.json", &format!("{:#}\n", schema.as_value()));
 }
 
 #[test]
@@ -131,7 +152,7 @@ fn what_nobody_can_see_is_never_good() {
     assert!(way.is_over());
     let report = Report::new(about(), &way);
     assert_eq!(report.exit(), Exit::Unknown);
-    assert!(report.markdown().contains("| served | not observed |"), "{}", report.markdown());
+    assert!(report.text().contains("| served | not observed |"), "{}", report.text());
 }
 
 #[test]
