@@ -27,9 +27,19 @@ fn bare_certdrift_shows_four_examples_and_where_to_begin() {
 fn help_of_every_command_is_as_kept() {
     kept("help", &transcript("certdrift", &["--help"]));
     kept("help-short", &transcript("certdrift", &["-h"]));
-    for command in
-        ["run", "status", "check", "doctor", "bundle", "ledger", "config", "explain", "completion", "man"]
-    {
+    for command in [
+        "run",
+        "status",
+        "check",
+        "audit",
+        "doctor",
+        "bundle",
+        "ledger",
+        "config",
+        "explain",
+        "completion",
+        "man",
+    ] {
         kept(&format!("help-{command}"), &transcript("certdrift", &[command, "--help"]));
     }
     for (command, below) in

@@ -3,6 +3,7 @@
 #[path = "../cluster/mod.rs"]
 #[expect(dead_code, reason = "shared by several tests")]
 mod cluster;
+mod thousand;
 
 use certdrift_cluster::image::Picture;
 use certdrift_cluster::{Cluster, Kong, Namespace};
@@ -39,6 +40,15 @@ fn reads(secrets: bool) -> Vec<Row> {
             &["list"],
         ),
     ]
+}
+
+/// The cluster with a node, which has what pods are made of: made outside, where the network is.
+fn pictures() -> Cluster {
+    let cluster = Cluster::shared().unwrap();
+    for picture in [Picture::Gateway, Picture::Kic] {
+        cluster.image(picture).unwrap();
+    }
+    cluster
 }
 
 struct Scene {
@@ -79,11 +89,7 @@ impl Scene {
 
 #[test]
 fn every_pod_is_seen_by_port_forward_and_only_what_is_read_is_asked_for() {
-    let cluster = Cluster::shared().unwrap();
-    for picture in [Picture::Gateway, Picture::Kic] {
-        cluster.image(picture).unwrap();
-    }
-    inside_of(cluster, |cluster| {
+    inside_of(pictures(), |cluster| {
         let namespace = cluster.namespace("audit").unwrap();
         let n = namespace.name().to_owned();
         let (object, leaf) = secret(&n, "s", HOST);

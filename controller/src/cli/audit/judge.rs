@@ -111,7 +111,7 @@ impl Rows<'_> {
         } else {
             Verdict::Match
         };
-        let cause = (served == Hop::Bad).then(|| cause(&seen, stored)).flatten();
+        let cause = (served == Hop::Bad).then(|| cause(&seen, stored, self.pods)).flatten();
         let mut host = Host {
             host: name.to_owned(),
             verdict,
@@ -294,11 +294,13 @@ fn served(seen: &[Seen], pods: &[Pod]) -> Hop {
     }
 }
 
-/// What one look can tell of why: that a pod's fellows are right, or that what is stored is bad.
-fn cause(seen: &[Seen], stored: Hop) -> Option<Cause> {
+/// What one look can tell of why: that what is stored is bad, a pod has no configuration, or its fellows are right.
+fn cause(seen: &[Seen], stored: Hop, pods: &[Pod]) -> Option<Cause> {
+    let is_empty = |seen: &Seen| pods.iter().any(|pod| pod.name == seen.pod && pod.empty == Some(true));
     let facts = diagnose::Facts {
         stored_is_worse: stored == Hop::Bad,
         others_right: seen.iter().any(|s| s.verdict == "match"),
+        loading: seen.iter().any(|s| s.verdict == "drift" && is_empty(s)).then_some(diagnose::Loading::Empty),
         serves_default: seen.iter().any(|s| s.class == Some("default")),
         ..diagnose::Facts::default()
     };

@@ -4,9 +4,12 @@ use crate::clock;
 use crate::cluster::{ObjectName, forward};
 use crate::observe::endpoint::Sight;
 use crate::observe::handshake::{self, Look, Target};
+use crate::observe::http::{Bounds, Client, Request, Url};
 use crate::observe::pace::Pace;
 use crate::observe::proxy_protocol::ProxyProtocol;
+use crate::observe::tls;
 use crate::observe::verifier::Offer;
+use crate::observe::workers;
 use futures_util::{StreamExt as _, stream};
 use std::cell::{Cell, RefCell};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -27,6 +30,10 @@ pub struct Seat {
     pub address: SocketAddr,
     /// What it expects before TLS.
     pub proxy_protocol: Option<ProxyProtocol>,
+    /// Kong's status, where there is one.
+    pub status: Option<Url>,
+    /// The kubelet took it so long ago that a start is over.
+    pub is_old: bool,
 }
 
 /// How to look.
@@ -95,7 +102,7 @@ pub async fn at(
 
 async fn one(client: &kube::Client, seat: &Seat, host: &str, offer: Offer, manner: Manner) -> Look {
     let (sni, _) = handshake::sni_for(host);
-    let Seat { pod, address, proxy_protocol } = seat;
+    let Seat { pod, address, proxy_protocol, .. } = seat;
     let target = Target { address: *address, sni, proxy_protocol: *proxy_protocol, timeout: manner.timeout };
     if manner.direct {
         return handshake::look(&target, offer).await;
@@ -113,4 +120,18 @@ async fn one(client: &kube::Client, seat: &Seat, host: &str, offer: Offer, manne
         (Look::Unreachable(why), Some(said)) => Look::Unreachable(said.why().await.unwrap_or(why)),
         (look, _) => look,
     }
+}
+
+/// Whether Kong has no configuration there; none where it does not say.
+pub async fn is_empty(client: &kube::Client, seat: &Seat, manner: Manner) -> Option<bool> {
+    const MOST: usize = 1 << 20;
+    let url = seat.status.as_ref()?;
+    let body = if manner.direct {
+        let bounds = Bounds { timeout: manner.timeout, body: MOST };
+        Client::new(tls::any()).send(Request::get(url.clone()), bounds).await.ok()?.body
+    } else {
+        clock::timeout(manner.timeout, forward::get(client, &seat.pod, url, MOST)).await.ok()?.ok()?.body
+    };
+    let hash = workers::kong_status(&body).ok()?.configuration?;
+    Some(hash.bytes().all(|digit| digit == b'0'))
 }

@@ -10,6 +10,7 @@ use crate::cli::Failure;
 use crate::clock;
 use crate::cluster::{ObjectName, connect};
 use crate::config::Config;
+use crate::converge::Millis;
 use crate::finding::Finding;
 use crate::issuance::follow;
 use crate::observe::findings::NO_PODS;
@@ -19,12 +20,16 @@ use crate::source::kubernetes::secret::Selection;
 use certdrift_contract::UnixTime;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Between the first look and the second, at what looked wrong: a renewal that is on its way has arrived by then. Kong's
 /// ingress controller pushes every three seconds, cert-manager stores within a fraction of one.
 const AGAIN_AFTER: Duration = Duration::from_secs(6);
+
+/// Seconds after which a pod's start is over: one without a configuration then has been left without.
+const EMPTY_AFTER: i64 = 30;
 
 /// A gateway, what it has to serve, and where.
 struct Scene {
@@ -47,6 +52,8 @@ struct Pass {
 struct Kept {
     issuance: BTreeMap<String, follow::Memory>,
     sights: BTreeMap<String, RefCell<Sights>>,
+    /// Pods that were asked whether they have a configuration.
+    empty: BTreeMap<String, bool>,
     handshakes: Cell<usize>,
 }
 
@@ -68,7 +75,34 @@ pub(super) async fn audit(args: &Args, config: Option<&Config>, talk: &Talk) -> 
     clock::sleep(AGAIN_AFTER.saturating_sub(clock::since(begun))).await;
     let second = pass(&client, args, config, &mut kept, talk).await;
     look(&client, args, &second, Some((&first, &wrong)), &kept, talk).await;
-    Ok(reported(args, &second, &kept))
+    let report = reported(args, &second, &kept);
+    let asked = ask_the_empty(&client, args, &second, &report, &mut kept).await;
+    Ok(if asked { reported(args, &second, &kept) } else { report })
+}
+
+/// Asks pods that serve the default certificate whether they have a configuration at all; whether any was asked.
+async fn ask_the_empty(
+    client: &kube::Client,
+    args: &Args,
+    pass: &Pass,
+    report: &Report,
+    kept: &mut Kept,
+) -> bool {
+    let seen = report.gateways.iter().flat_map(|g| &g.hosts).flat_map(|host| &host.seen);
+    let default: BTreeSet<&str> =
+        seen.filter(|seen| seen.class == Some("default")).map(|seen| seen.pod.as_str()).collect();
+    let seats = pass.scenes.iter().flat_map(|scene| &scene.seats);
+    let seats = seats.filter(|seat| seat.is_old && default.contains(&*seat.pod.to_string()));
+    let looks = seats.map(|seat| async move {
+        Some((seat.pod.to_string(), look::is_empty(client, seat, manner(args)).await?))
+    });
+    let said = futures_util::future::join_all(looks).await;
+    kept.empty.extend(said.into_iter().flatten());
+    !kept.empty.is_empty()
+}
+
+fn manner(args: &Args) -> Manner {
+    Manner { direct: args.direct, timeout: args.timeout.as_duration(), per_second: args.rate }
 }
 
 /// Hosts, by gateway, that a second look may find otherwise: they drift, or a renewal is on its way.
@@ -149,10 +183,18 @@ async fn pass(
         };
         let seats = found.values().filter_map(|pod| {
             let endpoint = &pod.endpoint;
+            let address: SocketAddr = endpoint.address.parse().ok()?;
+            let usual = || {
+                let its = pods.iter().find(|p| p.metadata.object().to_string() == endpoint.name)?;
+                Some(format!("http://{}/status", SocketAddr::new(address.ip(), its.port("status")?)))
+            };
+            let started = pod.started.map(Millis::seconds);
             Some(Seat {
                 pod: ObjectName::parse(&endpoint.name)?,
-                address: endpoint.address.parse().ok()?,
+                address,
                 proxy_protocol: endpoint.proxy_protocol,
+                status: endpoint.status.clone().or_else(usual).and_then(|url| url.parse().ok()),
+                is_old: started.is_some_and(|started| now.since(started) > EMPTY_AFTER),
             })
         });
         if world.is_unread("pods") {
@@ -249,6 +291,7 @@ fn shown(pass: &Pass, scene: &Scene, kept: &Kept, now: UnixTime) -> Gateway {
         Pod {
             port: seat.address.port(),
             ready: scene.ready.get(&name).copied().unwrap_or_default(),
+            empty: kept.empty.get(&name).copied(),
             why: judge::silence(sights, &name),
             name,
         }

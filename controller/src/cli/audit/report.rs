@@ -120,6 +120,9 @@ pub struct Pod {
     pub port: u16,
     /// By its own word.
     pub ready: bool,
+    /// Whether Kong says there that it has no configuration; none where it was not asked: all that is served is right, or its
+    /// status is not to be found.
+    pub empty: Option<bool>,
     /// Why it does not answer, where it does not.
     pub why: Option<String>,
 }

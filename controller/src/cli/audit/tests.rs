@@ -206,6 +206,11 @@ fn served(leaf: &Leaf) -> Look {
 
 /// What is said of the gateway when its pods show this.
 fn said(world: &World, looks: [Option<Look>; 2]) -> Gateway {
+    said_with(world, looks, None)
+}
+
+/// The same, when the first pod says of its configuration that there is none.
+fn said_with(world: &World, looks: [Option<Look>; 2], empty: Option<bool>) -> Gateway {
     let chosen = chosen(world).remove(0);
     let unread = expect::costs(world);
     let mut memory = follow::Memory::default();
@@ -219,7 +224,13 @@ fn said(world: &World, looks: [Option<Look>; 2]) -> Gateway {
             let sight = Sight { offer: Offer::Any, began: Millis::from(NOW), look, report: None };
             sights.insert((name.clone(), Arc::from(HOST)), vec![sight]);
         }
-        pods.push(Pod { why: judge::silence(&sights, &name), name, port: 8443, ready: true });
+        pods.push(Pod {
+            why: judge::silence(&sights, &name),
+            name,
+            port: 8443,
+            ready: true,
+            empty: empty.filter(|_| n == 0),
+        });
     }
     judge::gateway(world, &chosen, &expected, pods, Vec::new(), &sights, NOW)
 }
@@ -264,6 +275,18 @@ fn the_placeholder_is_told_as_the_default_certificate() {
     let placeholder = self_signed("localhost", &["localhost"], false);
     let gateway = said(&bound(&leaf), [Some(served(&placeholder)), Some(served(&leaf))]);
     assert_eq!(gateway.hosts[0].seen[0].class, Some("default"), "{gateway:#?}");
+}
+
+#[test]
+fn a_pod_that_says_it_has_no_configuration_is_empty() {
+    let leaf = Authority::new().leaf(&[HOST], -1, 90);
+    let placeholder = self_signed("localhost", &["localhost"], false);
+    let world = bound(&leaf);
+    let looks = || [Some(served(&placeholder)), Some(served(&leaf))];
+    let cause = |empty| said_with(&world, looks(), empty).hosts[0].cause;
+    assert_eq!(cause(Some(true)), Some(Cause::PodEmpty));
+    assert_eq!(cause(Some(false)), Some(Cause::PodBehind));
+    assert_eq!(cause(None), Some(Cause::PodBehind), "it was not asked");
 }
 
 #[test]

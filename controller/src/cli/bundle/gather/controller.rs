@@ -4,11 +4,9 @@ use crate::cli::output::{View, json};
 use crate::cli::{history, ledger, status};
 use crate::cluster::{ObjectName, forward};
 use crate::config::{Config, DEFAULT_ADDRESS};
-use crate::observe::http::{Answer, Bounds, Client, Request, Url, UrlError, exchange};
+use crate::observe::http::{Answer, Bounds, Client, Request, Url, UrlError};
 use crate::observe::tls;
 use crate::run::state::{SCHEMA, State};
-use rustls_pki_types::ServerName;
-use std::net::IpAddr;
 use std::time::Duration;
 
 /// 10,000 hosts on a few endpoints are some megabytes.
@@ -76,25 +74,11 @@ async fn forwarded(
     tls: bool,
     path: &str,
 ) -> Result<Answer, String> {
-    let mut forwarded = forward::to(client, pod, port).await?;
     // It answers its own machine, which is where a forwarded connection begins.
     let scheme = if tls { "https" } else { "http" };
     let url: Url =
         format!("{scheme}://127.0.0.1:{port}{path}").parse().map_err(|e: UrlError| e.to_string())?;
-    let request = Request::get(url);
-    let answer = if tls {
-        let name = ServerName::from(IpAddr::from([127, 0, 0, 1]));
-        match tokio_rustls::TlsConnector::from(tls::any()).connect(name, &mut forwarded.stream).await {
-            Ok(stream) => exchange(stream, request, BOUNDS.body).await.map_err(|e| e.to_string()),
-            Err(error) => Err(error.to_string()),
-        }
-    } else {
-        exchange(&mut forwarded.stream, request, BOUNDS.body).await.map_err(|e| e.to_string())
-    };
-    match answer {
-        Ok(answer) => Ok(answer),
-        Err(error) => Err(forwarded.error.why().await.unwrap_or(error)),
-    }
+    forward::get(client, pod, &url, BOUNDS.body).await
 }
 
 /// Its pieces. Ledgers are those of the gateways that it says it has, or else those of the configuration.

@@ -7,10 +7,8 @@ use crate::clock;
 use crate::cluster::{ObjectName, forward};
 use crate::config;
 use crate::observe::endpoint::{Endpoint, Polled};
-use crate::observe::http::{Answer, HttpError, Request, Url, exchange};
-use crate::observe::{report, tap, tls, workers};
-use rustls_pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
+use crate::observe::http::Url;
+use crate::observe::{report, tap, workers};
 
 /// A report's size follows trouble.
 const MOST_OF_A_BODY: usize = 16 << 20;
@@ -76,28 +74,10 @@ fn is_without_answer<T>(said: &Looked<T>) -> bool {
 /// Asks by port-forward, for at most as long as any question may take.
 async fn inside(client: &kube::Client, pod: &ObjectName, url: &Url) -> Looked<Vec<u8>> {
     let work = async {
-        let mut forwarded = forward::to(client, pod, url.port()).await?;
-        match over(&mut forwarded.stream, url).await {
-            Ok(answer) if answer.status == 200 => Ok(answer.body.to_vec()),
-            Ok(answer) => Err(format!("{url} answers with status {}", answer.status)),
-            Err(e) => Err(forwarded.error.why().await.unwrap_or_else(|| e.to_string())),
+        match forward::get(client, pod, url, MOST_OF_A_BODY).await? {
+            answer if answer.status == 200 => Ok(answer.body.to_vec()),
+            answer => Err(format!("{url} answers with status {}", answer.status)),
         }
     };
     clock::timeout(PATIENCE, work).await.unwrap_or_else(|_| Err(format!("no answer in {PATIENCE:?}")))
-}
-
-async fn over<S>(stream: &mut S, url: &Url) -> Result<Answer, HttpError>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let request = Request::get(url.clone());
-    if !url.is_tls() {
-        return exchange(stream, request, MOST_OF_A_BODY).await;
-    }
-    let broken = |e: String| HttpError::Tls(url.host().to_owned(), e);
-    let name = ServerName::try_from(url.host().to_owned()).map_err(|e| broken(e.to_string()))?;
-    // The gateway's certificate is the question here, not the answer: any is taken.
-    let connector = tokio_rustls::TlsConnector::from(tls::any());
-    let stream = connector.connect(name, stream).await.map_err(|e| broken(e.to_string()))?;
-    exchange(stream, request, MOST_OF_A_BODY).await
 }
