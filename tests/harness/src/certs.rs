@@ -180,7 +180,15 @@ impl Ca {
     /// # Errors
     /// A name that no certificate can carry, or `openssl` is missing (RSA keys are made by it).
     pub fn issue(&self, wish: &Wish) -> anyhow::Result<Leaf> {
-        let key = new_key(wish.key)?;
+        self.issue_for(wish, &new_key(wish.key)?.serialize_pem())
+    }
+
+    /// Issues what is wished for this key (PKCS#8), whatever family is wished.
+    ///
+    /// # Errors
+    /// As [`Ca::issue`], or it is no key.
+    pub fn issue_for(&self, wish: &Wish, key_pem: &str) -> anyhow::Result<Leaf> {
+        let key = KeyPair::from_pem(key_pem)?;
         let certificate = wish.params()?.signed_by(&key, &self.issuer)?;
         Ok(Leaf::of(certificate.pem(), self.pem.clone(), &key, certificate.der()))
     }

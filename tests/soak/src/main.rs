@@ -7,6 +7,7 @@ mod broken;
 mod chance;
 mod faults;
 mod follow;
+mod keys;
 #[expect(dead_code, reason = "shared with the tests")]
 #[path = "../../tests/cluster/proxy.rs"]
 mod proxy;
@@ -22,6 +23,7 @@ use certdrift_harness::certs::Ca;
 use faults::Fault;
 use renewals::Measure;
 use scene::Ground;
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -78,6 +80,32 @@ impl std::fmt::Display for Caught {
 
 impl std::error::Error for Caught {}
 
+impl Wanted {
+    /// Whether this part is played: what is named, or all.
+    fn wants(&self, part: &str) -> bool {
+        !self.broken && (self.names.is_empty() || self.names.iter().any(|name| name == part))
+    }
+
+    /// Keeps a figure for the page; those of the short form are not what is promised.
+    fn record(&self, name: &str, figure: &str) {
+        eprintln!("{name}: {figure}");
+        if !self.short {
+            certdrift_guarantee::record(name, figure);
+        }
+    }
+
+    fn measure(&self) -> Measure {
+        if self.short {
+            Measure { renewals: 240, kills: 10, moves: 4, gateways: 2 }
+        } else {
+            Measure { renewals: 10_000, kills: 500, moves: 100, gateways: 4 }
+        }
+    }
+}
+
+/// What can be named besides faults.
+const PARTS: [&str; 2] = ["renewals", "keys"];
+
 fn wanted(arguments: &[String]) -> Result<Wanted> {
     let mut wanted = Wanted::default();
     let mut rest = arguments.iter();
@@ -100,12 +128,23 @@ fn wanted(arguments: &[String]) -> Result<Wanted> {
     Ok(wanted)
 }
 
+/// A row a fault, for the page.
+fn table(faults: &[Fault], came: &BTreeMap<&'static str, run::Came>) -> String {
+    let mut table = String::from("| fault | what happens | beside | seeds |\n|---|---|---|---|\n");
+    for fault in faults {
+        let beside = if fault.in_cluster { "an API server" } else { "files" };
+        let seeds = came.get(fault.name).map_or(0, |of| of.played);
+        table.push_str(&format!("| `{}` | {} | {beside} | {seeds} |\n", fault.name, fault.what));
+    }
+    table
+}
+
 fn soak(wanted: &Wanted) -> Result<()> {
     let faults: Vec<Fault> = faults::all()
         .into_iter()
         .filter(|fault| wanted.names.is_empty() || wanted.names.iter().any(|name| name == fault.name))
         .collect();
-    if faults.is_empty() && !wanted.names.iter().any(|name| name == "renewals") {
+    if faults.is_empty() && !PARTS.iter().any(|part| wanted.wants(part)) {
         bail!(
             "no fault of that name; there are: {}",
             faults::all().iter().map(|f| f.name).collect::<Vec<_>>().join(" ")
@@ -146,27 +185,33 @@ fn soak(wanted: &Wanted) -> Result<()> {
     if wanted.broken {
         return broken::each_is_caught(ground, &faults, wanted);
     }
-    let measure = if wanted.short {
-        Measure { renewals: 240, kills: 10, moves: 4, gateways: 2 }
-    } else {
-        Measure { renewals: 10_000, kills: 500, moves: 100, gateways: 4 }
-    };
-    if wanted.names.iter().any(|name| name == "renewals") {
-        let figure = renewals::run(ground, measure, wanted.seed)?;
-        eprintln!("{figure}");
-        return Ok(());
+    if ground.cluster.is_some() && wanted.wants("keys") {
+        let figure = keys::run(ground, if wanted.short { 100 } else { 1_000 })?;
+        wanted.record("soak-keys", &figure);
     }
-    let minutes = if wanted.short { 3 } else { 45 };
-    let seeds = wanted.seeds.unwrap_or(if wanted.short { 1 } else { 20 });
-    let until = Instant::now() + Duration::from_secs(minutes * 60);
-    let began = Instant::now();
-    let jobs = wanted.jobs.unwrap_or(8);
-    let came = run::all(ground, &faults, wanted.seed..wanted.seed + seeds, jobs, until);
+    if ground.cluster.is_some() && wanted.wants("renewals") {
+        let figure = renewals::run(ground, wanted.measure(), wanted.seed)?;
+        wanted.record("soak-renewals", &figure);
+    }
+    if !faults.is_empty() {
+        play(ground, &faults, wanted)?;
+    }
     drop(own);
+    Ok(())
+}
+
+/// Plays the faults, and tells what came of them.
+fn play(ground: &'static Ground, faults: &[Fault], wanted: &Wanted) -> Result<()> {
+    let minutes = if wanted.short { 2 } else { 45 };
+    let seeds = wanted.seeds.unwrap_or(if wanted.short { 1 } else { 20 });
+    let began = Instant::now();
+    let until = began + Duration::from_secs(minutes * 60);
+    let jobs = wanted.jobs.unwrap_or(12);
+    let came = run::all(ground, faults, wanted.seed..wanted.seed + seeds, jobs, until);
     let (plays, failed) =
         came.values().fold((0, 0), |(plays, failed), of| (plays + of.played, failed + of.failed.len()));
     let mut unplayed = Vec::new();
-    for fault in &faults {
+    for fault in faults {
         let of = came.get(fault.name).cloned().unwrap_or_default();
         eprintln!(
             "{:>4} seeds, {:>2} failed, {:>5.1} s  {}: {}",
@@ -181,6 +226,13 @@ fn soak(wanted: &Wanted) -> Result<()> {
         }
     }
     eprintln!("{} faults, {plays} plays, {failed} failed, {:?}", faults.len(), began.elapsed());
+    if wanted.names.is_empty() && !wanted.short && failed == 0 {
+        let least = came.values().map(|of| of.played).min().unwrap_or_default();
+        let figure =
+            format!("{} faults × {least} seeds or more, {plays} plays, 0 broke an invariant", came.len());
+        wanted.record("soak-faults", &figure);
+        certdrift_guarantee::record_table(&table(faults, &came));
+    }
     if !unplayed.is_empty() && !wanted.short {
         bail!("not played in time: {}", unplayed.join(" "));
     }

@@ -4,17 +4,26 @@ use crate::audit::Ending;
 use crate::chance::Chance;
 use crate::scene::{Ground, HOST, Scene, Setting, pass};
 use crate::stand_in::Mode;
-use certdrift_harness::certs::wish;
 
 pub(super) const FAULTS: &[Fault] = &[
     fault("gateway-hangs", "the gateway takes connections and never shakes hands", 16, hangs),
     fault("gateway-serves-garbage", "the gateway answers with what is no TLS", 12, garbage),
     fault("gateway-away", "the gateway closes every connection, as a renewal is stored", 12, away),
-    fault("gateway-loads-late", "the gateway loads by itself, later than the renewal but within its grace", 12, late),
+    fault(
+        "gateway-loads-late",
+        "the gateway loads by itself, later than the renewal but within its grace",
+        12,
+        late,
+    ),
     fault("gateway-rolls-back", "the gateway goes back to the certificate before", 12, rolls_back),
     fault("observe-only", "a drift where certdrift may only observe", 10, observes),
     fault("acknowledged", "a drift that somebody knows of and lets be", 10, known),
-    fault("window-closed", "a drift whose only remedy restarts, while maintenance windows are closed", 10, closed),
+    fault(
+        "window-closed",
+        "a drift whose only remedy restarts, while maintenance windows are closed",
+        10,
+        closed,
+    ),
 ];
 
 /// It is not there in this way while a renewal is stored, and comes back with what it had.
@@ -74,7 +83,13 @@ fn rolls_back(ground: &'static Ground, chance: Chance) {
 /// A drift that is not to be healed by anybody.
 fn stays(mut scene: Scene, converges_by_itself: bool) {
     scene.renew();
-    pass(scene.chance.ms(4_000, 6_000));
+    scene.until_state("the drift to be seen", |state| state["hosts"][0]["seen"][0]["verdict"] == "drift");
+    if !converges_by_itself {
+        scene.until_state("it to be told", |state| {
+            state["findings"].as_array().is_some_and(|all| all.iter().any(|f| f["code"] == "CD-401"))
+        });
+    }
+    pass(scene.chance.ms(3_000, 5_000));
     assert!(scene.gateway.acts().is_empty(), "healed though it may not\n{}", scene.logs());
     if converges_by_itself {
         scene.gateway.load();
@@ -91,7 +106,6 @@ fn known(ground: &'static Ground, chance: Chance) {
     let gateway =
         format!("  acknowledged: [{{host: {HOST}, reason: the soak, until: \"2099-01-01T00:00:00Z\"}}]\n");
     let scene = Scene::with_files(ground, chance, Setting { gateway, ..Setting::default() });
-    let _ = wish(&[HOST]);
     stays(scene, true);
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 pub(super) const FAULTS: &[Fault] = &[
     fault("state-cannot-be-written", "the state cannot be written when a remedy is due", 14, unwritable),
     fault("state-damaged", "the state on disk is garbage after a crash", 12, damaged),
-    fault("ledger-file-edited", "the ledger's file is edited, cut off or deleted by hand", 12, edited),
+    fault("ledger-file-edited", "the ledger's file is edited, cut off or deleted by hand", 40, edited),
     fault("configuration-broken", "the configuration that is to be read again is garbage", 12, configuration),
     fault("killed-at-any-moment", "the controller is killed again and again around a renewal", 20, killed),
 ];
