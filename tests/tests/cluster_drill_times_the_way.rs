@@ -6,11 +6,15 @@ mod cluster;
 use certdrift_cluster::image::Picture;
 use certdrift_cluster::{Cluster, Namespace};
 use certdrift_tests::controller::{Controller, PATIENCE};
+use certdrift_tests::process::Process;
 use certdrift_tests::program::{Ran, run};
 use certdrift_tests::wait;
 use cluster::kong::{LONG, configuration};
-use cluster::{ingress, inside_of, sections};
+use cluster::{ingress, inside_of, published, sections};
+use rustix::process::Signal;
 use serde_json::{Value, json};
+use std::path::Path;
+use std::process::Command;
 
 const CERTDRIFT: &str = env!("CARGO_BIN_EXE_certdrift-under-test");
 
@@ -76,6 +80,22 @@ fn the_whole_way_of_a_re_issue_is_timed_and_proven() {
         assert!(nobody.stderr.contains("--yes"), "{nobody:?}");
         assert_eq!(cluster.get(n, "secret/s").unwrap()["data"]["tls.crt"], before);
 
+        // A host leads to its Certificate; without a word it would be the canary.
+        let kubeconfig = cluster.kubeconfig().display().to_string();
+        let named = |what: &[&str]| {
+            let more = ["--kubeconfig", &kubeconfig, "--url", &url, "--dry-run"];
+            run(CERTDRIFT, &[&["drill"], what, &more].concat())
+        };
+        let host = named(&["X.example"]);
+        assert_eq!(host.code, Some(0), "{host:?}");
+        assert!(host.stderr.contains(&format!("Certificate {n}/web is asked for once more")), "{host:?}");
+        let stranger = named(&["y.example"]);
+        assert_eq!(stranger.code, Some(64), "{stranger:?}");
+        assert!(stranger.stderr.contains("no ledger lists y.example"), "{stranger:?}");
+        let canary = named(&[]);
+        assert_eq!(canary.code, Some(64), "{canary:?}");
+        assert!(canary.stderr.contains("no gateway has a canary"), "{canary:?}");
+
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("drill.md").display().to_string();
         let ran = drill(
@@ -93,8 +113,21 @@ fn the_whole_way_of_a_re_issue_is_timed_and_proven() {
         let after: Vec<f64> = hops.iter().map(|hop| hop["after_seconds"].as_f64().unwrap()).collect();
         assert!(after.len() == 5 && after.is_sorted(), "{report:#}\n{}", controller.log());
         assert_ne!(cluster.get(n, "secret/s").unwrap()["data"]["tls.crt"], before);
+        let identity = |when: &str, what: &str| report[when][what].as_str().unwrap_or_default().to_owned();
+        for what in ["sha256", "serial"] {
+            let [old, new] = ["before", "after"].map(|when| identity(when, what));
+            assert!(old.len() >= 8 && new.len() >= 8 && old != new, "{report:#}");
+        }
+        assert_eq!(
+            published(&cluster, n, "kong").unwrap().current("x.example")[0].to_string(),
+            identity("after", "sha256")
+        );
         let markdown = std::fs::read_to_string(&file).unwrap();
         assert!(markdown.starts_with(&format!("# Drill of Certificate {n}/web: worked")), "{markdown}");
+        assert!(
+            markdown.contains(&identity("before", "serial"))
+                && markdown.contains(&identity("after", "serial"))
+        );
         // Who has a report keeps it.
         let again = drill(&cluster, n, &["--url", &url, "--yes", "--report", &file]);
         assert_eq!(again.code, Some(64), "{again:?}");
@@ -107,6 +140,81 @@ fn the_whole_way_of_a_re_issue_is_timed_and_proven() {
             alone.stdout.starts_with("UNKNOWN") && alone.stdout.contains("served     not observed"),
             "{alone:?}"
         );
+    });
+}
+
+/// A configuration whose gateway has one maintenance window, on the clock of this zone: from an hour before to an hour after
+/// what the clock shows now in UTC.
+fn windows(zone: &str, file: &Path) {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let minutes = i64::try_from(now / 60).unwrap();
+    let at = |minutes: i64| format!("{:02}:{:02}", minutes.rem_euclid(1440) / 60, minutes.rem_euclid(60));
+    let (from, to) = (at(minutes - 60), at(minutes + 60));
+    let text = format!(
+        "gateways:\n- name: kong\n  sources: [{{directory: /none}}]\n  endpoints: [{{name: a, address: \"127.0.0.1:9\"}}]\n  policy: {{windows: [{{from: \"{from}\", to: \"{to}\", zone: {zone}}}]}}\n"
+    );
+    std::fs::write(file, text).unwrap();
+}
+
+#[test]
+fn interrupted_it_says_what_goes_on_and_cert_manager_ends_it_alone() {
+    let cluster = Cluster::shared().unwrap();
+    cluster.cert_manager().unwrap();
+    inside_of(cluster, |cluster| {
+        let namespace = namespace(&cluster, "interrupted");
+        let n = namespace.name();
+        certificate(&cluster, n, &json!({"selfSigned": {}}));
+        let folder = tempfile::tempdir().unwrap();
+        let kubeconfig = cluster.kubeconfig().display().to_string();
+        let name = format!("{n}/web");
+        let drill = |more: &[&str]| {
+            let mut command = Command::new(CERTDRIFT);
+            command.env("NO_COLOR", "1").args(["drill", &name, "--kubeconfig", &kubeconfig]);
+            command.args(["--url", "http://127.0.0.1:9"]).args(more);
+            command
+        };
+        // Closed windows of a configuration keep it away; in another zone, where they are open, they do not.
+        let config = folder.path().join("certdrift.yaml");
+        for (zone, refused) in [("Asia/Tokyo", true), ("Etc/UTC", false)] {
+            windows(zone, &config);
+            let ran = drill(&["--dry-run", "--config", &config.display().to_string()]).output().unwrap();
+            let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+            assert_eq!(ran.status.code(), Some(if refused { 64 } else { 0 }), "{said}");
+            assert_eq!(
+                said.contains("CD-560") && said.contains("windows of kong are closed"),
+                refused,
+                "{said}"
+            );
+        }
+
+        // It cannot be stored as long as the Secret is immutable, so that the drill is in the middle for as long.
+        let immutable = json!({"immutable": true}).to_string();
+        cluster.kubectl(&["patch", "secret/s", "-n", n, "--type=merge", "--patch", &immutable]).unwrap();
+        let before = cluster.get(n, "secret/s").unwrap()["data"]["tls.crt"].clone();
+        let mut process = Process::start("drill", &mut drill(&["--yes"]), folder.path()).unwrap();
+        wait::until("it to be in the middle", LONG, || match process.log() {
+            log if log.contains("is not stored yet") => Ok(()),
+            log => Err(log),
+        });
+        process.signal(Signal::INT);
+        let code = wait::until("it to end", PATIENCE, || match process.ended() {
+            Some(status) => Ok(status.code()),
+            None => Err(process.log()),
+        });
+        let said = process.log();
+        assert_eq!(code, Some(130), "{said}");
+        for words in ["is not stored yet", "goes on by itself", "Nothing is left to undo"] {
+            assert!(said.contains(words), "{words}: {said}");
+        }
+        // Nothing half-done is left: the old certificate is in place, and what was asked for comes when it can be stored.
+        assert_eq!(cluster.get(n, "secret/s").unwrap()["data"]["tls.crt"], before);
+        cluster.kubectl(&["delete", "secret/s", "-n", n]).unwrap();
+        wait::until("cert-manager to end it", LONG, || {
+            let object = cluster.get(n, "certificate/web").map_err(|e| e.to_string())?;
+            let issuing = object["status"]["conditions"].to_string().contains("\"Issuing\"");
+            if issuing { Err(object["status"].to_string()) } else { Ok(()) }
+        });
+        assert_ne!(cluster.get(n, "secret/s").unwrap()["data"]["tls.crt"], before);
     });
 }
 

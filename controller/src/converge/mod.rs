@@ -78,6 +78,7 @@ mod replaced;
 mod state;
 mod wait;
 mod window;
+mod zone;
 
 #[cfg(test)]
 mod tests;
@@ -92,6 +93,7 @@ pub(crate) use state::SCHEMA;
 pub use state::{Drift, Endpoint, InFlight, Proving, Seen, State, Status, WorkerSeen};
 pub use wait::{FRESH, Wait, gateway_is_free, may_start};
 pub use window::{Day, Offset, TimeOfDay, Window};
+pub use zone::Zone;
 
 use decide::End;
 

@@ -81,6 +81,12 @@ impl Policy {
         if self.prove_within <= self.settle {
             tell("prove_within".into(), "must be longer than settle");
         }
+        for (n, _) in self.windows.iter().enumerate().filter(|(_, window)| window.contradicts_itself()) {
+            tell(
+                format!("windows[{n}].offset"),
+                "`zone` says how far the clock is from UTC; leave one of the two out",
+            );
+        }
         if self.proofs == 0 {
             tell("proofs".into(), "must be at least 1: without a handshake nothing is proven");
         }

@@ -1,7 +1,8 @@
 //! Maintenance windows: when a disruptive remedy may be started.
 //!
-//! Times are read in UTC or at a fixed offset from it. Named zones (with their summer time) come with the cluster part.
+//! Times are read in a named zone, with its summer time, at a fixed offset from UTC, or in UTC.
 use super::clock::Millis;
+use super::zone::Zone;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -32,8 +33,12 @@ pub struct Window {
     /// When it ends, `HH:MM`.
     pub to: TimeOfDay,
     /// How far the clock on the wall is ahead of UTC: `+02:00`, `-05:30`; UTC when absent.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Offset::is_none")]
     pub offset: Offset,
+    /// Time zone of the clock on the wall, in place of `offset`: `Europe/Berlin`. In the hour that summer time skips no window
+    /// begins; one that lies in the hour that comes twice is open twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<Zone>,
 }
 
 /// `HH:MM`, as minutes since midnight.
@@ -47,6 +52,12 @@ pub struct TimeOfDay(u16);
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String", extend("pattern" = r"^[+-](0[0-9]|1[0-4]):[0-5][0-9]$"))]
 pub struct Offset(i16);
+
+impl Offset {
+    const fn is_none(&self) -> bool {
+        self.0 == 0
+    }
+}
 
 fn minutes(text: &str) -> Option<u16> {
     let &[h1, h2, b':', m1, m2] = text.as_bytes() else { return None };
@@ -98,13 +109,23 @@ impl Window {
     /// Whether it is open at this moment.
     #[must_use]
     pub fn open_at(&self, now: Millis) -> bool {
-        let local = now.0.div_euclid(MINUTE).saturating_add(i64::from(self.offset.0));
+        let ahead = match &self.zone {
+            Some(zone) => zone.ahead_at(now).div_euclid(60),
+            None => i64::from(self.offset.0),
+        };
+        let local = now.0.div_euclid(MINUTE).saturating_add(ahead);
         let (day, minute) = (local.div_euclid(MINUTES_A_DAY), local.rem_euclid(MINUTES_A_DAY));
         let (from, to) = (i64::from(self.from.0), i64::from(self.to.0));
         if from < to {
             return self.begins_on(day) && (from..to).contains(&minute);
         }
         (self.begins_on(day) && minute >= from) || (self.begins_on(day - 1) && minute < to)
+    }
+
+    /// Two things that say where the clock on the wall is.
+    #[must_use]
+    pub const fn contradicts_itself(&self) -> bool {
+        self.zone.is_some() && !self.offset.is_none()
     }
 
     fn begins_on(&self, day: i64) -> bool {
@@ -146,6 +167,20 @@ mod tests {
     }
 
     #[test]
+    fn a_named_zone_keeps_the_window_at_its_time_of_day_through_summer_time() {
+        let w = window(r#"{"days": ["tue"], "from": "02:00", "to": "03:00", "zone": "Europe/Berlin"}"#);
+        // In November an hour ahead of UTC, in July (2026-07-14, a Tuesday) two.
+        assert!(w.open_at(tuesday(60)) && !w.open_at(tuesday(2 * 60)));
+        let july = |minutes: i64| Millis::from_seconds(1_783_987_200 + minutes * 60);
+        assert!(w.open_at(july(0)) && !w.open_at(july(60)));
+        assert!(!w.open_at(july(-1)), "before it begins");
+        assert!(
+            window(r#"{"from": "02:00", "to": "03:00", "zone": "UTC", "offset": "+01:00"}"#)
+                .contradicts_itself()
+        );
+    }
+
+    #[test]
     fn equal_ends_are_the_whole_day() {
         assert!(window(r#"{"from": "00:00", "to": "00:00"}"#).open_at(tuesday(777)));
     }
@@ -154,7 +189,10 @@ mod tests {
     fn a_window_is_written_as_it_is_read() {
         let text = r#"{"days":["sat","sun"],"from":"01:30","to":"05:00","offset":"+02:00"}"#;
         assert_eq!(serde_json::to_string(&window(text)).expect("JSON"), text);
+        let zoned = r#"{"from":"01:30","to":"05:00","zone":"Asia/Tokyo"}"#;
+        assert_eq!(serde_json::to_string(&window(zoned)).expect("JSON"), zoned);
         for wrong in [
+            r#"{"from": "01:00", "to": "05:00", "zone": "Tokyo"}"#,
             r#"{"from": "24:00", "to": "05:00"}"#,
             r#"{"from": "1:00", "to": "05:00"}"#,
             r#"{"from": "01:00", "to": "05:00", "offset": "CET"}"#,

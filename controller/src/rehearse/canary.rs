@@ -181,8 +181,9 @@ impl Canary {
             return None;
         }
         following.given_up = true;
-        // What nothing shows is not done.
-        let hop = Hop::ALL.into_iter().find(|hop| !way.done.contains_key(hop)).unwrap_or(Hop::Served);
+        // Where nothing is seen at all, it is not done either.
+        let undone = || Hop::ALL.into_iter().find(|hop| !way.done.contains_key(hop));
+        let hop = way.missing().or_else(undone).unwrap_or(Hop::Served);
         let failure = Failure { hop, asked: way.begun(), why: way.failed.clone() };
         self.failed = Some(failure.clone());
         Some(News::Failed(failure))

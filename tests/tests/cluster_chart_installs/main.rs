@@ -1,5 +1,6 @@
 //! The chart: what it renders is what the controller takes and what the API server takes, its roles are those of
 //! docs/permissions.md, wrong values are refused with the place that is to blame, and installed in a real cluster it runs.
+mod canary;
 #[path = "../cluster/mod.rs"]
 #[expect(dead_code, reason = "shared by several tests")]
 mod cluster;

@@ -229,3 +229,24 @@ fn a_certificate_that_was_made_anew_is_another() {
     anew.looked(&mut canary, false, at(5_001));
     assert!(canary.is_under_way(), "its first revision is not the first of the one before");
 }
+
+#[test]
+fn where_no_endpoint_tells_what_it_has_loaded_the_hop_that_failed_is_the_next() {
+    let mut canary = settled();
+    has(1, Some(3_600), &[(1, 0, true)]).looked(&mut canary, false, at(3_600));
+    let stored = has(2, None, &[(2, 3_600, true)]);
+    let mut seen = stored.seen(false);
+    for endpoint in seen.gateways.iter_mut().flatten().flat_map(|gateway| &mut gateway.endpoints) {
+        endpoint.loaded = None;
+    }
+    canary.hears(stored.known(), at(3_901));
+    let Some(News::Failed(failure)) = canary.looks(&seen, TERMS, at(3_901)) else { panic!("{canary:?}") };
+    assert_eq!(failure.hop, Hop::Served);
+    // A host that no ledger lists any more.
+    let mut canary = settled();
+    has(1, Some(3_600), &[(1, 0, true)]).looked(&mut canary, false, at(3_600));
+    seen.gateways = Some(Vec::new());
+    canary.hears(stored.known(), at(3_901));
+    let Some(News::Failed(failure)) = canary.looks(&seen, TERMS, at(3_901)) else { panic!("{canary:?}") };
+    assert_eq!(failure.hop, Hop::Published);
+}
