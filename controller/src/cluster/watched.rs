@@ -31,6 +31,11 @@ impl<T: PartialEq + Send + 'static> Watched<T> {
         self.0.iter().map(|watch| watch.known().store.shape()).fold(0, u64::wrapping_add)
     }
 
+    /// Whether it is watched at all.
+    pub(super) const fn is_there(&self) -> bool {
+        !self.0.is_empty()
+    }
+
     /// Whether all was seen. Where it need not be there, one that may not be looked at counts as empty.
     pub(super) fn is_complete(&self, needed: bool) -> bool {
         self.0.iter().all(|w| {

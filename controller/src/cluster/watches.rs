@@ -205,6 +205,12 @@ impl Watches {
         look(&refs(&events))
     }
 
+    /// Whether ingress controllers' Events are read, and all of them that are there were.
+    #[must_use]
+    pub fn tells_of_pushes(&self) -> bool {
+        self.events.is_there() && self.events.is_complete(true)
+    }
+
     /// Rings when anything else has changed.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {

@@ -1,13 +1,13 @@
 //! What follows from the state: remedies started and ended, alerts, probes.
 use super::action::{Action, Intent, Record, What};
-use super::drift::{self, Elsewhere};
+use super::drift;
 use super::findings::{
     DRIFT_OBSERVED, DRIFT_UNSETTLED, NO_REMEDY, REMEDIES_EXHAUSTED, REMEDY_FAILED, REMEDY_INTERRUPTED,
 };
 use super::replaced;
 use super::state::{Drift, Endpoint, InFlight, Proving, Seen, State};
 use super::wait::{self, Wait, gateway_is_free, may_start};
-use crate::diagnose::Cause;
+use crate::diagnose::{Cause, cannot_tell};
 use crate::finding::{Finding, Kind};
 use std::collections::BTreeMap;
 
@@ -202,36 +202,25 @@ fn start_remedy(state: &mut State, out: &mut Vec<Action>) {
 }
 
 fn name_causes(state: &mut State) {
-    let mut hosts: BTreeMap<String, Elsewhere> = BTreeMap::new();
-    for (_, endpoint, host, _) in state.drifts() {
-        hosts.entry(host.to_owned()).or_default().add(endpoint);
-    }
-    let up = state.endpoints.values().filter(|e| e.is_up()).count();
-    let causes: Vec<Cause> = state
-        .drifts()
-        .map(|(_, endpoint, host, drift)| {
-            let elsewhere = hosts.get(host).copied().unwrap_or_default();
-            drift::cause(state.invalid.contains(host), endpoint, drift, elsewhere, up)
-        })
-        .collect();
-    let drifts = state.endpoints.values_mut().flat_map(|e| e.drifts.values_mut());
-    for (drift, cause) in drifts.zip(causes) {
-        drift.cause = cause;
+    for endpoint in state.endpoints.values_mut() {
+        let mut drifts = std::mem::take(&mut endpoint.drifts);
+        for (host, drift) in &mut drifts {
+            let reason = drift::reason(state.invalid.contains(host), endpoint, drift, &state.policy);
+            (drift.cause, drift.lacks) = (reason.cause, reason.lacks);
+        }
+        endpoint.drifts = drifts;
     }
 }
 
 /// Names the cause of one drift; gives whether a remedy may be started for it.
 fn name_cause(state: &mut State, name: &str, host: &str) -> bool {
-    let mut elsewhere = Elsewhere::default();
-    state.endpoints.values().filter(|e| e.drifts.contains_key(host)).for_each(|e| elsewhere.add(e));
-    let up = state.endpoints.values().filter(|e| e.is_up()).count();
     let Some((endpoint, drift)) = state.endpoints.get(name).and_then(|e| Some((e, e.drifts.get(host)?)))
     else {
         return false;
     };
-    let cause = drift::cause(state.invalid.contains(host), endpoint, drift, elsewhere, up);
+    let reason = drift::reason(state.invalid.contains(host), endpoint, drift, &state.policy);
     if let Some(drift) = state.endpoints.get_mut(name).and_then(|e| e.drifts.get_mut(host)) {
-        drift.cause = cause;
+        (drift.cause, drift.lacks) = (reason.cause, reason.lacks);
     }
     let found = state.endpoints.get(name).and_then(|e| Some((e, e.drifts.get(host)?)));
     let free = gateway_is_free(state);
@@ -321,6 +310,9 @@ fn why(drift: &Drift, wait: Option<Wait>) -> String {
     let short = |f: &certdrift_contract::Fingerprint| f.to_string().chars().take(16).collect::<String>();
     let mut text =
         format!("drift ({}) since {}, cause {}", drift.class.as_str(), drift.since, drift.cause.as_str());
+    if !drift.lacks.is_empty() {
+        let _ = write!(text, " ({})", cannot_tell(&drift.lacks));
+    }
     if let Some(served) = &drift.served {
         let expected: Vec<String> = drift.expected.iter().map(short).collect();
         let _ = write!(text, "; served {}, expected {}", short(served), expected.join(" or "));
@@ -344,12 +336,14 @@ fn probe(state: &mut State, out: &mut Vec<Action>) {
     let mut due: Vec<(String, String, u64)> = Vec::new();
     for (name, endpoint, host, drift) in state.drifts().filter(|(.., drift)| drift.next_probe <= age) {
         let every = match may_start(state, free, name, endpoint, host, drift) {
-            Ok(_) | Err(Wait::Proving | Wait::SecondSight | Wait::FreshHandshake) => PROBE_SOON,
+            Ok(_) | Err(Wait::Proving | Wait::SecondSight | Wait::FreshHandshake | Wait::Cause) => PROBE_SOON,
+            Err(Wait::Observe) if wait::is_to_be_told(state, drift) => PROBE_SOON,
             Err(Wait::Acknowledged | Wait::Observe | Wait::NoRemedy | Wait::Exhausted) => PROBE_SELDOM,
             Err(_) => PROBE_OFTEN,
         };
         // An alert that stands is known of: its probes only wait for the end.
-        let every = if drift.alert.is_some() { every.max(PROBE_OFTEN) } else { every };
+        let is_known_of = drift.alert.is_some() && !wait::is_to_be_told(state, drift);
+        let every = if is_known_of { every.max(PROBE_OFTEN) } else { every };
         due.push((name.to_owned(), host.to_owned(), every));
     }
     let mut asked: BTreeMap<String, Vec<String>> = BTreeMap::new();

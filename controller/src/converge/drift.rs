@@ -5,7 +5,7 @@ use super::event::{Observed, Sight};
 use super::policy::Policy;
 use super::replaced;
 use super::state::{Drift, Endpoint, Seen, State, Status, WorkerSeen};
-use crate::diagnose::{self, Cause, Facts};
+use crate::diagnose::{self, Cause, Facts, Reason, Workers};
 use certdrift_contract::{DriftClass, Evidence};
 
 /// A worker whose wrong certificate was not seen again for so many milliseconds no longer stands against a proof: it
@@ -29,6 +29,7 @@ pub(super) fn observed(state: &mut State, seen: &Observed, out: &mut Vec<Action>
 fn wrong(state: &mut State, seen: &Observed, class: DriftClass, began: Age, out: &mut Vec<Action>) {
     let (age, wall) = (state.clock.age(), state.clock.wall());
     let Some(endpoint) = state.endpoints.get_mut(&seen.endpoint) else { return };
+    let proof = state.policy.proofs_for(endpoint.workers);
     let is_up = endpoint.status == Status::Up;
     let is_new = !endpoint.drifts.contains_key(&seen.host);
     endpoint.drifts.entry(seen.host.clone()).or_insert_with(|| {
@@ -46,12 +47,14 @@ fn wrong(state: &mut State, seen: &Observed, class: DriftClass, began: Age, out:
         Drift {
             class,
             cause: Cause::Unexplained,
+            lacks: Vec::new(),
             since: wall,
             first_seen: age,
             served: None,
             expected: Vec::new(),
             expected_since: None,
-            read_once: false,
+            given: seen.given,
+            fellows: seen.fellows,
             seen: Seen::default(),
             tried: Vec::new(),
             treated: false,
@@ -71,7 +74,7 @@ fn wrong(state: &mut State, seen: &Observed, class: DriftClass, began: Age, out:
     drift.served = seen.served;
     drift.expected.clone_from(&seen.expected);
     drift.expected_since = seen.expected_since;
-    drift.read_once = seen.read_once;
+    (drift.given, drift.fellows) = (seen.given, seen.fellows);
     // What starts has nothing else yet.
     let still_settling = drift.proving.is_some_and(|proving| began < proving.settled || !is_up);
     if state.in_flight.is_some() {
@@ -102,6 +105,7 @@ fn wrong(state: &mut State, seen: &Observed, class: DriftClass, began: Age, out:
     }
     if sights.last_right.is_none_or(|right| right <= began) {
         sights.right = 0;
+        sights.wrong = (sights.wrong + u32::from(by_handshake)).min(proof);
         // A handshake that comes late does not outdo a newer one that was right, whatever filter and tap said since.
         if by_handshake {
             sights.by_handshake = sights.by_handshake.max(Some(began));
@@ -127,6 +131,7 @@ fn right(state: &mut State, seen: &Observed, began: Age, out: &mut Vec<Action>) 
     let newer = sights.last.is_none_or(|wrong| wrong < began);
     if seen.evidence == Evidence::Handshake {
         sights.right = sights.right.saturating_add(u32::from(newer));
+        sights.wrong = 0;
         sights.last_right = sights.last_right.max(Some(began));
         // The newest handshake decides: what an older one saw is not fresh any more.
         sights.by_handshake = sights.by_handshake.filter(|wrong| *wrong >= began);
@@ -178,44 +183,35 @@ fn is_over(seen: &Seen, workers: Option<u32>, policy: &Policy) -> bool {
         && (all_named || seen.right >= policy.proofs_for(workers))
 }
 
-/// How one host fares on the endpoints of the gateway itself (not on edges).
-#[derive(Clone, Copy, Default)]
-pub(super) struct Elsewhere {
-    /// On how many it drifts.
-    pub(super) drifting: usize,
-    /// On how many of those that are up.
-    pub(super) drifting_up: usize,
-}
-
-impl Elsewhere {
-    pub(super) fn add(&mut self, endpoint: &Endpoint) {
-        self.drifting += usize::from(!endpoint.edge);
-        self.drifting_up += usize::from(endpoint.is_up());
-    }
-}
-
-/// The cause of a drift, by what is known now; `up` is how many endpoints of the gateway itself are.
-pub(super) fn cause(
-    invalid: bool,
-    endpoint: &Endpoint,
-    drift: &Drift,
-    elsewhere: Elsewhere,
-    up: usize,
-) -> Cause {
-    let workers = &drift.seen.workers;
-    diagnose::cause(&Facts {
+/// The cause of a drift, by what is known now.
+pub(super) fn reason(invalid: bool, endpoint: &Endpoint, drift: &Drift, policy: &Policy) -> Reason {
+    diagnose::reason(&Facts {
         stored_is_worse: invalid,
         edge: endpoint.edge,
-        gateway_drifts: elsewhere.drifting > 0,
-        workers_differ: workers.values().any(|w| w.right) && workers.values().any(|w| !w.right),
+        given: drift.given,
+        serves_default: drift.class == DriftClass::Default,
+        fellows: drift.fellows,
+        workers: workers(&drift.seen, endpoint.workers, policy),
         stored_after_start: drift
             .expected_since
             .zip(endpoint.started)
             .map(|(stored, started)| started < stored),
         loading: endpoint.loading,
-        serves_default: drift.class == DriftClass::Default,
-        others_right: up > elsewhere.drifting_up,
-        stored_after_push: drift.expected_since.zip(endpoint.pushed).map(|(stored, pushed)| pushed < stored),
-        only_by_restart: drift.read_once,
+        behind: endpoint.runs_by.map(|runs| runs.behind),
+        stored_after_push: drift.expected_since.zip(endpoint.runs_by).and_then(|(stored, runs)| {
+            let came_before = runs.since < stored;
+            let came_after = runs.not_before.is_some_and(|at| at >= stored);
+            (came_before || came_after).then_some(came_before)
+        }),
     })
+}
+
+/// What its workers serve, each beside the others.
+fn workers(seen: &Seen, all: Option<u32>, policy: &Policy) -> Option<Workers> {
+    let wrong = seen.workers.values().filter(|w| !w.right).count();
+    if wrong > 0 && wrong < seen.workers.len() {
+        return Some(Workers::Differ);
+    }
+    let all_named = all.is_some_and(|all| all > 0 && u32::try_from(wrong).unwrap_or(u32::MAX) >= all);
+    (all_named || seen.wrong >= policy.proofs_for(all)).then_some(Workers::Alike)
 }

@@ -1,7 +1,7 @@
 //! What the machine is told.
 use super::clock::Millis;
 use super::policy::Policy;
-use crate::diagnose::Loading;
+use crate::diagnose::{Fellows, Given, Loading};
 use certdrift_contract::{DriftClass, Evidence, Fingerprint, Verdict};
 use serde::{Deserialize, Serialize};
 
@@ -59,11 +59,11 @@ pub enum Event {
     Loading {
         /// Its name.
         endpoint: String,
-        /// What keeps a change from it; nothing does where absent.
+        /// What keeps a change from it, where that is known.
         loading: Option<Loading>,
-        /// Since when it runs by the configuration that it has, where that is known.
+        /// The configuration that it runs by, where Kong's status tells.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        pushed: Option<Millis>,
+        runs_by: Option<RunsBy>,
     },
     /// Something was seen and judged.
     Observed(Observed),
@@ -124,9 +124,25 @@ pub struct Observed {
     pub served: Option<Fingerprint>,
     /// What is expected.
     pub expected: Vec<Fingerprint>,
-    /// The endpoint reads this certificate once, at its start.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub read_once: bool,
+    /// How the endpoint gets this certificate.
+    #[serde(default, skip_serializing_if = "Given::is_file")]
+    pub given: Given,
+    /// How the host fares on the other endpoints.
+    #[serde(default, skip_serializing_if = "Fellows::are_none")]
+    pub fellows: Fellows,
+}
+
+/// The configuration that an endpoint runs by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunsBy {
+    /// It had it by then.
+    pub since: Millis,
+    /// It had another one then still; nothing is known of when it came where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Millis>,
+    /// It missed a change that its fellows have.
+    pub behind: bool,
 }
 
 /// A verdict, reduced to what convergence asks of it.

@@ -48,7 +48,8 @@
 //!         expected_since: None,
 //!         served: None,
 //!         expected: Vec::new(),
-//!         read_once: false,
+//!         given: certdrift::diagnose::Given::File,
+//!         fellows: certdrift::diagnose::Fellows::default(),
 //!     })
 //! };
 //! for event in [up, old(now), Event::Tick, old(Millis(now.0 + 2_000))] {
@@ -86,7 +87,7 @@ mod tests;
 pub use action::{Action, Intent, Record, What};
 pub use clock::{LONGEST_GAP, Millis};
 pub use decide::MARGIN;
-pub use event::{Acknowledgement, Event, Observed, Sight, Workload};
+pub use event::{Acknowledgement, Event, Observed, RunsBy, Sight, Workload};
 pub use policy::{Mode, Policy};
 pub use replaced::Replaced;
 pub(crate) use state::SCHEMA;
@@ -175,9 +176,9 @@ fn take(state: &mut State, event: &Event, out: &mut Vec<Action>) {
                 }
             }
         }
-        Event::Loading { endpoint, loading, pushed } => {
+        Event::Loading { endpoint, loading, runs_by } => {
             if let Some(known) = state.endpoints.get_mut(endpoint) {
-                (known.loading, known.pushed) = (*loading, *pushed);
+                (known.loading, known.runs_by) = (*loading, *runs_by);
             }
         }
         Event::Observed(seen) => drift::observed(state, seen, out),
@@ -218,7 +219,7 @@ fn restarted(state: &mut State, out: &mut Vec<Action>) {
     replaced::restarted(state, until);
     for endpoint in state.endpoints.values_mut() {
         endpoint.status = Status::Unreachable;
-        (endpoint.loading, endpoint.pushed) = (None, None);
+        (endpoint.loading, endpoint.runs_by) = (None, None);
         for drift in endpoint.drifts.values_mut() {
             // What was seen before is forgotten, so the proof of a remedy has its whole time again.
             drift.proving =

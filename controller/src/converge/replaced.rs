@@ -91,7 +91,8 @@ fn is_successor(one: &Replaced, endpoint: &Endpoint) -> bool {
     one.after < endpoint.born && !endpoint.edge
 }
 
-/// A successor that drifts itself has the drift that was to be mended: what was tried is not tried on it again.
+/// A successor that drifts itself has the drift that was to be mended: what was tried is not tried on it again. Its grace is
+/// its own: what has just started may serve the old certificate for a moment.
 pub(super) fn inherit(state: &mut State, endpoint: &str, host: &str) {
     let Some(one) = state.replaced.get_mut(host) else { return };
     let Some(known) = state.endpoints.get_mut(endpoint).filter(|known| is_successor(one, known)) else {
@@ -99,7 +100,6 @@ pub(super) fn inherit(state: &mut State, endpoint: &str, host: &str) {
     };
     let Some(drift) = known.drifts.get_mut(host) else { return };
     drift.tried.clone_from(&one.tried);
-    drift.first_seen = one.first_seen;
     (drift.treated, drift.proving) = (one.proving.is_none(), one.proving);
     one.right.remove(endpoint);
     one.gone = one.gone.saturating_sub(1);

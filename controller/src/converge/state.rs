@@ -1,10 +1,10 @@
 //! What the machine remembers of one gateway: only what is in trouble, so that its size follows trouble and not fleet size.
 use super::action::Intent;
 use super::clock::{Age, Clock, Millis};
-use super::event::{Acknowledgement, Workload};
+use super::event::{Acknowledgement, RunsBy, Workload};
 use super::policy::Policy;
 use super::replaced::Replaced;
-use crate::diagnose::{Cause, Loading};
+use crate::diagnose::{Cause, Fellows, Given, Lack, Loading};
 use certdrift_contract::{DriftClass, Fingerprint};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,12 +75,12 @@ pub struct Endpoint {
     pub workers: Option<u32>,
     /// When it started or last reloaded.
     pub started: Option<Millis>,
-    /// What keeps it from loading a change.
+    /// What keeps it from loading a change, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loading: Option<Loading>,
-    /// Since when it runs by the configuration that it was given.
+    /// The configuration that it was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pushed: Option<Millis>,
+    pub runs_by: Option<RunsBy>,
     /// By host.
     pub drifts: BTreeMap<String, Drift>,
 }
@@ -105,6 +105,9 @@ pub struct Drift {
     pub class: DriftClass,
     /// Why, by what is known so far.
     pub cause: Cause,
+    /// What is missing to tell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lacks: Vec<Lack>,
     /// When it was first seen, by the wall clock.
     pub since: Millis,
     /// When it was first seen.
@@ -115,9 +118,12 @@ pub struct Drift {
     pub expected: Vec<Fingerprint>,
     /// Since when that is expected.
     pub expected_since: Option<Millis>,
-    /// The endpoint reads this certificate once, at its start.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub read_once: bool,
+    /// How the endpoint gets this certificate.
+    #[serde(default, skip_serializing_if = "Given::is_file")]
+    pub given: Given,
+    /// How the host fares on the other endpoints.
+    #[serde(default, skip_serializing_if = "Fellows::are_none")]
+    pub fellows: Fellows,
     /// What was seen in this round, that is since the last remedy ended.
     pub seen: Seen,
     /// Names of the remedies that were tried on it.
@@ -145,6 +151,9 @@ pub struct Seen {
     pub times: u32,
     /// When the newest of them began.
     pub last: Option<Age>,
+    /// Handshakes of ours that were served the wrong certificate, since a right one was seen; as many as make a proof at most.
+    #[serde(default)]
+    pub wrong: u32,
     /// When the newest handshake of ours that was served the wrong certificate was made.
     pub by_handshake: Option<Age>,
     /// Handshakes of ours that were served what is expected, since a wrong one was seen.
@@ -244,7 +253,7 @@ impl Default for Endpoint {
             workers: None,
             started: None,
             loading: None,
-            pushed: None,
+            runs_by: None,
             drifts: BTreeMap::new(),
         }
     }

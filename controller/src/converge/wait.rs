@@ -3,7 +3,7 @@ use super::clock::Age;
 use super::event::Workload;
 use super::policy::{Mode, Policy};
 use super::state::{Drift, Endpoint, State, Status};
-use crate::diagnose::Cause;
+use crate::diagnose::{Cause, Given, Lack, Loading};
 
 /// A handshake that was served the wrong certificate is fresh for so many milliseconds.
 pub const FRESH: u64 = 30_000;
@@ -11,6 +11,9 @@ pub const FRESH: u64 = 30_000;
 const AFTER_REFUSAL: u64 = 10_000;
 /// The kubelet looks after mounts once a minute, and by a copy of the Secret that may be as old. Milliseconds.
 const MOUNTED_WITHIN: i64 = 120_000;
+/// As many handshakes as tell a cause are made within so many milliseconds, at the observer's pace; what is not told by then
+/// may never be.
+const TOLD_WITHIN: u64 = 30_000;
 const HOUR: u64 = 3_600_000;
 
 /// Why no remedy is started for a drift now; in the order in which it is asked.
@@ -40,6 +43,8 @@ pub enum Wait {
     Observe,
     /// The gateway behind this edge drifts too and is mended first.
     BehindGateway,
+    /// Its cause is to be told by a few handshakes more.
+    Cause,
     /// There is no remedy for its cause.
     NoRemedy,
     /// Every remedy for its cause was tried.
@@ -83,6 +88,7 @@ impl Wait {
             Self::Mount => "the kubelet to bring the file to the pod",
             Self::Observe => "a human, because mode is observe",
             Self::BehindGateway => "the gateway behind this edge to be right",
+            Self::Cause => "its cause to be told",
             Self::NoRemedy => "a human, because no remedy is for its cause",
             Self::Exhausted => "a human, because every remedy for its cause was tried",
             Self::InvalidCertificate => {
@@ -118,7 +124,7 @@ pub fn may_start(
         return Err(Wait::Acknowledged);
     }
     confirmed(state, endpoint, drift)?;
-    let remedy = next_remedy(&state.policy, name, drift)?;
+    let remedy = next_remedy(state, name, endpoint, drift)?;
     is_mounted(state, drift)?;
     free?;
     if state.policy.remedies.get(remedy).is_some_and(|r| r.restarts) {
@@ -155,22 +161,38 @@ fn confirmed(state: &State, endpoint: &Endpoint, drift: &Drift) -> Result<(), Wa
 }
 
 /// The first remedy for the cause that was not tried yet.
-fn next_remedy(policy: &Policy, name: &str, drift: &Drift) -> Result<usize, Wait> {
+fn next_remedy(state: &State, name: &str, endpoint: &Endpoint, drift: &Drift) -> Result<usize, Wait> {
+    let policy = &state.policy;
     if drift.cause == Cause::HeldBack {
         return Err(Wait::HeldBack);
     }
     if policy.mode == Mode::Observe {
         return Err(Wait::Observe);
     }
-    if drift.cause == Cause::BehindGateway {
+    let is_open = drift.cause == Cause::Unexplained;
+    // An edge is not ours to heal, whatever is the matter with it.
+    if drift.cause == Cause::BehindGateway || (endpoint.edge && is_open) {
         return Err(Wait::BehindGateway);
+    }
+    // Nothing that a remedy could load arrives there; unless it has, at some of its workers.
+    let is_kept_away = drift.given == Given::Pushed
+        && matches!(endpoint.loading, Some(Loading::Refused | Loading::HeldBack));
+    if is_open && is_kept_away {
+        return Err(Wait::Cause);
     }
     let mut fitting =
         policy.remedies.iter().enumerate().filter(|(_, r)| r.is_for(name, drift.cause)).peekable();
     if fitting.peek().is_none() {
-        return Err(Wait::NoRemedy);
+        return Err(if is_to_be_told(state, drift) { Wait::Cause } else { Wait::NoRemedy });
     }
     fitting.find(|(_, r)| !drift.tried.contains(&r.name)).map(|(n, _)| n).ok_or(Wait::Exhausted)
+}
+
+/// Whether a few handshakes more are likely to tell the cause.
+pub(super) fn is_to_be_told(state: &State, drift: &Drift) -> bool {
+    let comes = |lack: &Lack| matches!(lack, Lack::Workers | Lack::Fellows | Lack::Gateway);
+    let young = state.clock.age().since(drift.first_seen.max(state.round)) < TOLD_WITHIN;
+    young && drift.lacks.iter().any(comes)
 }
 
 /// A file that a reload should load is there by now.

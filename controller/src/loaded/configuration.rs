@@ -3,7 +3,7 @@
 //! Hashes of two pods differ always, so only *when* they change is compared. What changes a pod's hash without changing
 //! its fellows' is its start: a pod that was empty, or was not seen before, says nothing about others.
 use super::findings as kinds;
-use crate::converge::Millis;
+use crate::converge::{Millis, RunsBy};
 use crate::finding::Finding;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -48,6 +48,10 @@ struct Pod {
     led: Option<Millis>,
     /// When it was seen to change at all.
     changed: Option<Millis>,
+    /// When it was last seen.
+    last: Millis,
+    /// When the one before it was last seen.
+    not_before: Option<Millis>,
 }
 
 impl Pod {
@@ -60,15 +64,18 @@ impl Pod {
 impl Configurations {
     /// This is an endpoint's hash now. True: it runs by another configuration than before.
     pub fn saw(&mut self, endpoint: &str, hash: &str, now: Millis) -> bool {
-        let before = self.0.get(endpoint);
-        if before.is_some_and(|before| *before.hash == *hash) {
+        if let Some(same) = self.0.get_mut(endpoint).filter(|pod| *pod.hash == *hash) {
+            same.last = now;
             return false;
         }
+        let before = self.0.get(endpoint);
         let mut pod = Pod {
             hash: hash.into(),
             since: now,
             led: before.and_then(|before| before.led),
             changed: before.and_then(|before| before.changed),
+            last: now,
+            not_before: before.map(|before| before.last),
         };
         let is_push = before.is_some_and(|before| !before.is_empty()) && !pod.is_empty();
         if is_push {
@@ -112,10 +119,12 @@ impl Configurations {
         self.0.get(endpoint)?.changed
     }
 
-    /// Since when it is known to run by the configuration that it has; `None` where it has none, or nothing tells.
+    /// The configuration that it has; `None` where it has none, or nothing tells.
     #[must_use]
-    pub fn since(&self, endpoint: &str) -> Option<Millis> {
-        self.0.get(endpoint).filter(|pod| !pod.is_empty()).map(|pod| pod.since)
+    pub fn runs_by(&self, endpoint: &str, now: Millis) -> Option<RunsBy> {
+        let pod = self.0.get(endpoint).filter(|pod| !pod.is_empty())?;
+        let behind = matches!(self.of(endpoint, now), Some(Loaded::Behind { .. }));
+        Some(RunsBy { since: pod.since, not_before: pod.not_before, behind })
     }
 
     /// Whether it has none longer than a start takes.
@@ -222,6 +231,19 @@ mod tests {
         all.saw("c", ZEROS, at(140));
         all.saw("c", "3", at(143));
         assert_eq!(codes(&all, at(1_000)), [""; 0]);
+    }
+
+    #[test]
+    fn when_a_configuration_came_is_known_between_two_looks_and_not_at_all_if_it_was_there_before() {
+        let mut all = two();
+        let runs_by = |all: &Configurations| all.runs_by("a", at(1_000)).unwrap();
+        assert_eq!(runs_by(&all), RunsBy { since: at(0), not_before: None, behind: false });
+        all.saw("a", "90effa8c8c7f4dc2e70d3fed6e4e36ed", at(95));
+        all.saw("a", "1", at(100));
+        all.saw("a", "1", at(105));
+        assert_eq!(runs_by(&all), RunsBy { since: at(100), not_before: Some(at(95)), behind: false });
+        all.saw("a", ZEROS, at(110));
+        assert_eq!(all.runs_by("a", at(1_000)), None);
     }
 
     #[test]

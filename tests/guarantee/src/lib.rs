@@ -54,6 +54,8 @@ guarantees! {
     "soak-broken", "Builds with the line broken that handles a fault: the fault's check catches it", "tests/broken";
     "soak-renewals", "Renewals with controllers killed and leadership moved: each is seen published, no revision goes back, nothing is told or done that need not be", "tests/soak/src/renewals.rs";
     "soak-keys", "Private keys of Secrets that are found after a run with trace logs: in memory, logs, metrics, ledgers, Events, history", "tests/soak/src/keys";
+    "diagnosis", "No fact that becomes known makes one cause of a drift another: only \"cannot tell\" becomes a cause",
+        "controller/src/diagnose/serving/tests.rs";
 }
 
 fn folder() -> PathBuf {

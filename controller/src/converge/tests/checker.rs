@@ -1,8 +1,9 @@
 //! A second, slow and obvious reading of the invariants: it watches events and actions only, and knows nothing of the
 //! machine's state.
+use super::histories::given;
 use super::*;
 use crate::converge::{FRESH, Intent, LONGEST_GAP, Mode, Workload};
-use crate::diagnose::{Cause, Loading};
+use crate::diagnose::{Cause, Given, Loading};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Number of the invariant (0: acknowledged drift was healed; 10: the intent was not on disk first), and what happened.
@@ -301,7 +302,8 @@ impl Checker {
             self.wrong(4, format!("{} does not answer, starts, or is an edge", pair.0));
         }
         let kept_away = matches!(self.loading.get(&pair.0), Some(Loading::Refused | Loading::HeldBack));
-        if kept_away && intent.cause != Cause::StaleWorker {
+        let is_pushed = given(&pair.0, &pair.1) == Given::Pushed;
+        if kept_away && is_pushed && intent.cause != Cause::StaleWorker {
             self.wrong(4, format!("{} is given no configuration: a remedy loads nothing", pair.0));
         }
         if let Some(unproven) = self.unproven.clone() {

@@ -1,8 +1,21 @@
 //! Random histories: what a network, a gateway, a clock and an operator may do, in any order.
 use super::*;
-use crate::converge::{Acknowledgement, Mode, Workload};
-use crate::diagnose::Loading;
+use crate::converge::{Acknowledgement, Mode, RunsBy, Workload};
+use crate::diagnose::{Fellows, Given, Loading};
 use proptest::prelude::*;
+
+/// How the endpoint gets the host's certificate: of one of the two hosts all are pushed it.
+pub(super) fn given(endpoint: &str, of: &str) -> Given {
+    match (endpoint, of == host(0)) {
+        (_, true) => Given::Pushed,
+        ("a", false) => Given::File,
+        (_, false) => Given::Once,
+    }
+}
+
+fn fellows() -> impl Strategy<Value = Fellows> {
+    (0u32..2, 0u32..2, 0u32..2).prop_map(|(right, wrong, unseen)| Fellows { right, wrong, unseen })
+}
 
 /// One move; becomes an event once it is known what is in flight and what time it is.
 #[derive(Clone, Debug)]
@@ -16,12 +29,14 @@ pub(super) enum Move {
         sight: Sight,
         delay: i64,
         old_ledger: bool,
+        fellows: Fellows,
     },
     /// A drift that is ripe: seen, let last, seen again by handshakes.
     Ripe {
         endpoint: u8,
         host: u8,
         lasts: i64,
+        fellows: Fellows,
     },
     End {
         ok: bool,
@@ -37,6 +52,7 @@ pub(super) enum Move {
         endpoint: u8,
         edge: bool,
         workers: Option<u32>,
+        started: bool,
     },
     Away {
         endpoint: u8,
@@ -48,6 +64,7 @@ pub(super) enum Move {
     Loading {
         endpoint: u8,
         loading: Option<Loading>,
+        runs_by: Option<RunsBy>,
     },
     Policy(Box<Policy>),
     Acknowledge {
@@ -100,8 +117,8 @@ fn sights() -> impl Strategy<Value = Move> {
         4 => Just(Sight::Expected), 1 => Just(Sight::Tolerated), 1 => Just(Sight::Unjudged)];
     let delay = prop_oneof![
         8 => Just(0i64), 1 => Just(400), 1 => Just(6_000), 1 => Just(45_000), 1 => Just(-1_000)];
-    (0u8..3, 0u8..2, 0u8..4, evidence, sight, delay, prop::bool::weighted(0.05)).prop_map(
-        |(endpoint, host, worker, evidence, sight, delay, old_ledger)| Move::See {
+    (0u8..3, 0u8..2, 0u8..4, evidence, sight, delay, prop::bool::weighted(0.05), fellows()).prop_map(
+        |(endpoint, host, worker, evidence, sight, delay, old_ledger, fellows)| Move::See {
             endpoint,
             host,
             worker,
@@ -109,6 +126,7 @@ fn sights() -> impl Strategy<Value = Move> {
             sight,
             delay,
             old_ledger,
+            fellows,
         },
     )
 }
@@ -118,11 +136,18 @@ fn moves() -> impl Strategy<Value = Move> {
         1 => Just(0i64), 1 => Just(1), 1 => Just(300), 4 => Just(1_000), 4 => Just(3_000), 2 => Just(10_000), 2 => Just(40_000), 1 => Just(70_000)];
     let jump = -4_000_000i64..4_000_000;
     let loading = prop_oneof![
+        Just(Loading::Free),
         Just(Loading::Refused),
         Just(Loading::Fallback),
         Just(Loading::Empty),
         Just(Loading::HeldBack)
     ];
+    // The certificate is expected since a minute after the start.
+    let runs_by = (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(after, seen, behind)| RunsBy {
+        since: Millis(START.0 + if after { 90_000 } else { 30_000 }),
+        not_before: seen.then_some(Millis(START.0 + if after { 80_000 } else { 20_000 })),
+        behind,
+    });
     let lasts = prop_oneof![Just(0i64), Just(2_000), Just(21_000), Just(29_000)];
     let workload = (any::<bool>(), prop::option::of(0u32..3), prop::option::of(0u32..2)).prop_map(
         |(rollout_running, replicas, disruptions_allowed)| {
@@ -133,16 +158,16 @@ fn moves() -> impl Strategy<Value = Move> {
         12 => pass.prop_map(Move::Pass),
         1 => jump.prop_map(Move::Pass),
         12 => sights(),
-        8 => (0u8..3, 0u8..2, lasts).prop_map(|(endpoint, host, lasts)| Move::Ripe { endpoint, host, lasts }),
+        8 => (0u8..3, 0u8..2, lasts, fellows()).prop_map(|(endpoint, host, lasts, fellows)| Move::Ripe { endpoint, host, lasts, fellows }),
         5 => (any::<bool>(), prop::bool::weighted(0.9)).prop_map(|(ok, known)| Move::End { ok, known }),
         1 => Just(Move::Refuse),
         // Mostly too long ago to count.
         1 => (-1_000i64..30_000_000).prop_map(Move::ActedBefore),
         1 => (0u8..4, 0u8..8).prop_map(|(changed, invalid)| Move::Publish { changed, invalid }),
-        3 => (0u8..3, prop::option::of(1u32..3)).prop_map(|(endpoint, workers)| Move::Up { endpoint, edge: endpoint == 2, workers }),
+        3 => (0u8..3, prop::option::of(1u32..3), any::<bool>()).prop_map(|(endpoint, workers, started)| Move::Up { endpoint, edge: endpoint == 2, workers, started }),
         1 => (0u8..3, any::<bool>()).prop_map(|(endpoint, starting)| Move::Away { endpoint, starting }),
         1 => (0u8..3).prop_map(|endpoint| Move::Gone { endpoint }),
-        1 => (0u8..3, prop::option::weighted(0.5, loading)).prop_map(|(endpoint, loading)| Move::Loading { endpoint, loading }),
+        2 => (0u8..3, prop::option::weighted(0.7, loading), prop::option::of(runs_by)).prop_map(|(endpoint, loading, runs_by)| Move::Loading { endpoint, loading, runs_by }),
         1 => policies().prop_map(|p| Move::Policy(Box::new(p))),
         1 => (0u8..2, 1_000i64..100_000).prop_map(|(host, lasts)| Move::Acknowledge { host, lasts }),
         1 => (0u8..2).prop_map(|host| Move::Withdraw { host }),
@@ -170,7 +195,7 @@ pub(super) fn events(step: &Move, context: Context) -> Vec<(i64, Event)> {
     let Context { now, revision, in_flight } = context;
     match step {
         Move::Pass(ms) => vec![(*ms, Event::Tick)],
-        Move::See { endpoint: e, host: h, worker, evidence, sight, delay, old_ledger } => {
+        Move::See { endpoint: e, host: h, worker, evidence, sight, delay, old_ledger, fellows } => {
             at_once(Event::Observed(Observed {
                 endpoint: endpoint(*e),
                 host: host(*h),
@@ -179,13 +204,14 @@ pub(super) fn events(step: &Move, context: Context) -> Vec<(i64, Event)> {
                 sight: *sight,
                 began: Millis(now.0 - delay),
                 revision: if *old_ledger { revision.saturating_sub(1) } else { revision },
-                expected_since: None,
+                expected_since: Some(Millis(START.0 + 60_000)),
                 served: Some(OLD),
                 expected: vec![NEW],
-                read_once: false,
+                given: given(&endpoint(*e), &host(*h)),
+                fellows: *fellows,
             }))
         }
-        Move::Ripe { endpoint: e, host: h, lasts } => [1i64, *lasts, 1_000]
+        Move::Ripe { endpoint: e, host: h, lasts, fellows } => [1i64, *lasts, 1_000]
             .into_iter()
             .scan(now.0, |at, wait| {
                 *at += wait;
@@ -197,10 +223,11 @@ pub(super) fn events(step: &Move, context: Context) -> Vec<(i64, Event)> {
                     sight: Sight::Drift(DriftClass::Previous),
                     began: Millis(*at),
                     revision,
-                    expected_since: None,
+                    expected_since: Some(Millis(START.0 + 60_000)),
                     served: Some(OLD),
                     expected: vec![NEW],
-                    read_once: false,
+                    given: given(&endpoint(*e), &host(*h)),
+                    fellows: *fellows,
                 };
                 Some((wait, Event::Observed(seen)))
             })
@@ -218,11 +245,11 @@ pub(super) fn events(step: &Move, context: Context) -> Vec<(i64, Event)> {
             // Mostly good ones.
             invalid: (0..2).filter(|n| *invalid == 1 << n).map(host).collect(),
         }),
-        Move::Up { endpoint: e, edge, workers } => at_once(Event::EndpointUp {
+        Move::Up { endpoint: e, edge, workers, started } => at_once(Event::EndpointUp {
             endpoint: endpoint(*e),
             edge: *edge,
             workers: *workers,
-            started: None,
+            started: started.then_some(Millis(now.0 - 1_000)),
         }),
         Move::Away { endpoint: e, starting: true } => {
             at_once(Event::EndpointStarting { endpoint: endpoint(*e) })
@@ -231,8 +258,8 @@ pub(super) fn events(step: &Move, context: Context) -> Vec<(i64, Event)> {
             at_once(Event::EndpointUnreachable { endpoint: endpoint(*e) })
         }
         Move::Gone { endpoint: e } => at_once(Event::EndpointGone { endpoint: endpoint(*e) }),
-        Move::Loading { endpoint: e, loading } => {
-            at_once(Event::Loading { endpoint: endpoint(*e), loading: *loading, pushed: None })
+        Move::Loading { endpoint: e, loading, runs_by } => {
+            at_once(Event::Loading { endpoint: endpoint(*e), loading: *loading, runs_by: *runs_by })
         }
         Move::Policy(policy) => at_once(Event::PolicyChanged { policy: policy.clone() }),
         Move::Acknowledge { host: h, lasts } => at_once(Event::Acknowledged(Acknowledgement {

@@ -1,10 +1,17 @@
-//! Stories of changes that do not arrive.
+//! Stories of changes that do not arrive, and of causes that take a few handshakes to be told.
 use super::*;
 use crate::converge::Mode;
 use crate::diagnose::{Cause, Loading};
 
 fn loads(run: &mut Run, loading: Option<Loading>) -> Vec<Action> {
-    run.tell(&Event::Loading { endpoint: "a".into(), loading, pushed: None })
+    run.tell(&Event::Loading { endpoint: "a".into(), loading, runs_by: None })
+}
+
+/// A gateway that an ingress controller pushes to.
+fn pushed(policy: Policy) -> Run {
+    let mut run = Run::new(policy);
+    run.given = Given::Pushed;
+    run
 }
 
 fn mends(actions: &[Action]) -> Vec<String> {
@@ -17,10 +24,15 @@ fn mends(actions: &[Action]) -> Vec<String> {
 
 #[test]
 fn a_refused_push_has_no_remedy_and_the_alert_says_what_to_mend() {
-    let mut run = Run::new(healing());
+    let mut run = pushed(healing());
     loads(&mut run, Some(Loading::Refused));
     run.old();
     run.pass(6);
+    assert_eq!(
+        raised(&run.actions),
+        [""; 0],
+        "two handshakes make a proof, and one of them may have missed a worker"
+    );
     let actions = run.old();
     assert_eq!(raised(&actions), ["CD-404"]);
     assert!(mends(&actions)[0].contains("CD-322"), "{actions:?}");
@@ -34,7 +46,7 @@ fn a_refused_push_has_no_remedy_and_the_alert_says_what_to_mend() {
 
 #[test]
 fn an_alert_that_stands_names_the_cause_once_it_is_another() {
-    let mut run = Run::new(Policy { mode: Mode::Observe, ..healing() });
+    let mut run = pushed(Policy { mode: Mode::Observe, ..healing() });
     run.old();
     run.pass(6);
     assert_eq!(raised(&run.old()), ["CD-401"]);
@@ -48,7 +60,7 @@ fn an_alert_that_stands_names_the_cause_once_it_is_another() {
 
 #[test]
 fn who_is_held_back_waits_and_nobody_is_alerted_before_the_time_for_it() {
-    let mut run = Run::new(healing());
+    let mut run = pushed(healing());
     loads(&mut run, Some(Loading::HeldBack));
     run.old();
     run.pass(20);

@@ -9,6 +9,7 @@ mod replay;
 mod stories;
 
 use super::{Action, Event, Millis, Observed, Policy, Sight, State, What, step};
+use crate::diagnose::{Fellows, Given};
 use certdrift_contract::{DriftClass, Evidence, Fingerprint};
 
 /// 2026-11-24T00:00:00Z, a Tuesday.
@@ -27,6 +28,10 @@ struct Run {
     told: Told,
     /// Since when what is expected is expected.
     expected_since: Option<Millis>,
+    /// How it is given to the endpoints.
+    given: Given,
+    /// How the host fares on the other endpoints.
+    fellows: Fellows,
 }
 
 fn policy(json: &str) -> Policy {
@@ -52,6 +57,8 @@ impl Run {
             actions: Vec::new(),
             told: Vec::new(),
             expected_since: None,
+            given: Given::File,
+            fellows: Fellows::default(),
         };
         run.up("a");
         run
@@ -107,7 +114,8 @@ impl Run {
             expected_since: self.expected_since,
             served: Some(served),
             expected: vec![NEW],
-            read_once: false,
+            given: self.given,
+            fellows: self.fellows,
         }))
     }
 

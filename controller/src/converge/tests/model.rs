@@ -178,7 +178,8 @@ fn look(endpoint: &str, host: &str, sight: Sight, evidence: Evidence, began: i64
         expected_since: None,
         served: Some(OLD),
         expected: vec![NEW],
-        read_once: false,
+        given: Given::File,
+        fellows: Fellows::default(),
     })
 }
 

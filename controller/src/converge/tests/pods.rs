@@ -1,7 +1,7 @@
 //! Stories of remedies that act on pods, one or all, and of one that is refused again and again.
 use super::*;
-use crate::converge::{Record, Workload};
-use crate::diagnose::Cause;
+use crate::converge::{Record, RunsBy, Workload};
+use crate::diagnose::{Cause, Loading};
 
 fn evicting() -> Policy {
     policy(
@@ -10,11 +10,21 @@ fn evicting() -> Policy {
     )
 }
 
+/// A pod that is pushed its configuration, which nothing keeps from it.
+fn up(run: &mut Run, endpoint: &str) {
+    run.up(endpoint);
+    let runs_by = Some(RunsBy { since: run.now, not_before: None, behind: false });
+    let (endpoint, loading) = (endpoint.into(), Some(Loading::Free));
+    run.tell(&Event::Loading { endpoint, loading, runs_by });
+}
+
 /// Of three pods `a` and `b` serve what was before.
 fn two_behind() -> Run {
     let mut run = Run::new(evicting());
-    run.up("b");
-    run.up("c");
+    (run.given, run.fellows) = (Given::Pushed, Fellows { right: 1, wrong: 1, unseen: 0 });
+    for endpoint in ["a", "b", "c"] {
+        up(&mut run, endpoint);
+    }
     run.tell(&Event::Workload(Workload { replicas: Some(3), ..Workload::default() }));
     run
 }
@@ -51,7 +61,7 @@ fn two_pods_that_are_behind_are_evicted_one_after_the_other() {
         old(&mut run, "b");
     }
     assert_eq!(evicted(&run).len(), 1, "what takes its place was not seen yet");
-    run.up("d");
+    up(&mut run, "d");
     let probed = run.pass(1);
     let asks = |a: &Action| matches!(a, Action::Probe { endpoint, .. } if endpoint == "d");
     assert!(probed.iter().any(asks), "{probed:?}");
@@ -89,7 +99,7 @@ fn evicted_and_gone() -> Run {
 #[test]
 fn a_successor_that_drifts_too_is_not_evicted_again() {
     let mut run = evicted_and_gone();
-    run.up("d");
+    up(&mut run, "d");
     run.pass(1);
     for _ in 0..30 {
         old(&mut run, "d");
@@ -108,7 +118,7 @@ fn what_a_successor_serves_while_it_starts_is_not_held_against_the_remedy() {
     run.tell(&Event::EndpointStarting { endpoint: "d".into() });
     run.see_on("d", Evidence::Handshake, None, Sight::Drift(DriftClass::Default));
     run.pass(1);
-    run.up("d");
+    up(&mut run, "d");
     right_on(&mut run, "d");
     let held = |a: &Action| matches!(a, Action::Record(r) if matches!(r.what, What::NotHelped { .. }));
     assert!(!run.actions.iter().any(held));

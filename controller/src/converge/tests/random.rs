@@ -106,7 +106,7 @@ fn run(broken: Broken, policy: &Policy, moves: &[Move], came: &mut Came) -> (Vec
     let mut checker = Checker::new(policy.clone(), BEFORE_THE_WINDOW);
     let mut context = Context { now: BEFORE_THE_WINDOW, revision: 1, in_flight: None };
     let (mut told, mut policy) = (Vec::new(), policy.clone());
-    let up = |endpoint: u8| Move::Up { endpoint, edge: endpoint == 2, workers: None };
+    let up = |endpoint: u8| Move::Up { endpoint, edge: endpoint == 2, workers: None, started: true };
     let workload = Move::Workload(Workload { replicas: Some(2), ..Workload::default() });
     let begin = [Move::Publish { changed: 0, invalid: 0 }, up(0), up(1), up(2), workload];
     for step_ in begin.iter().chain(moves) {

@@ -362,7 +362,13 @@ fn an_edge_is_never_healed() {
     run.up("b");
     run.old();
     run.pass(6);
+    run.old();
+    assert_eq!((raised(&run.actions), remedies(&run.actions)), (vec![], vec![]), "nobody has seen b yet");
+    run.fellows.right = 1;
     assert_eq!(raised(&run.old()), ["CD-404"]);
+    run.fellows = Fellows { right: 1, wrong: 1, unseen: 0 };
+    run.old();
+    run.pass(300);
     assert_eq!(remedies(&run.actions), []);
 }
 

@@ -5,6 +5,7 @@ use crate::cluster::pod::ReadOnce;
 use crate::cluster::{self, ObjectName};
 use crate::config::Endpoint;
 use crate::converge::{Event, Intent, Millis, Status, Workload};
+use crate::diagnose::Given;
 use crate::remedy::{Pod, Target};
 use certdrift_contract::index::DEFAULT;
 use std::collections::BTreeSet;
@@ -94,8 +95,19 @@ impl Gateway {
         ObjectName::parse(&self.expectations.as_ref()?.source(host)?)
     }
 
+    /// How an endpoint gets a host's certificate. The default certificate is no object of a binding: it is always a file.
+    pub(super) fn gives(&self, endpoint: &str, host: &str) -> Given {
+        if self.reads_once(endpoint, host) {
+            Given::Once
+        } else if host == DEFAULT || self.reads_files() {
+            Given::File
+        } else {
+            Given::Pushed
+        }
+    }
+
     /// Whether an endpoint reads a host's certificate once, at its start.
-    pub(super) fn reads_once(&self, endpoint: &str, host: &str) -> bool {
+    fn reads_once(&self, endpoint: &str, host: &str) -> bool {
         let Some(place) = self.place(endpoint) else { return false };
         let ReadOnce { secrets, default } = &place.read_once;
         if host == DEFAULT && *default {
@@ -201,7 +213,6 @@ impl Gateway {
             let known = self.machine.as_ref().and_then(|m| m.endpoints.get(&endpoint.name));
             if known.is_some_and(|known| known.status == Status::Starting) {
                 let workers = self.workers(&endpoint.name);
-                let started = started.filter(|_| self.reads_files());
                 let up = Event::EndpointUp { endpoint: endpoint.name, edge: endpoint.edge, workers, started };
                 effects.extend(self.event(up, now));
             }

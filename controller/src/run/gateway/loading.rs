@@ -2,6 +2,7 @@
 //! of its pushes. Looked at once a second.
 use super::origin::Origin;
 use super::{Effect, Gateway};
+use crate::config;
 use crate::converge::{Event, Millis};
 use crate::diagnose::{Cause, Loading};
 use crate::finding::{Finding, Kind};
@@ -41,11 +42,12 @@ impl Gateway {
         let mut effects = self.ask_pushers();
         let troubles = self.troubles(now);
         for endpoint in names {
-            let loading = troubles.get(&endpoint).map(|trouble| trouble.loading);
-            let pushed = self.loaded.since(&endpoint).filter(|_| self.is_pushed_to());
+            let free = || self.pushes_are_told(&endpoint).then_some(Loading::Free);
+            let loading = troubles.get(&endpoint).map(|trouble| trouble.loading).or_else(free);
+            let runs_by = self.loaded.runs_by(&endpoint, now);
             let known = self.machine().and_then(|m| m.endpoints.get(&endpoint));
-            if known.is_some_and(|known| (known.loading, known.pushed) != (loading, pushed)) {
-                effects.extend(self.event(Event::Loading { endpoint, loading, pushed }, now));
+            if known.is_some_and(|known| (known.loading, known.runs_by) != (loading, runs_by)) {
+                effects.extend(self.event(Event::Loading { endpoint, loading, runs_by }, now));
             }
         }
         for (loading, kind) in [
@@ -91,6 +93,18 @@ impl Gateway {
         }
     }
 
+    /// Whether it would be known if something kept a push from an endpoint. Only Kong's ingress controller is known to hold
+    /// back what others are given.
+    fn pushes_are_told(&self, endpoint: &str) -> bool {
+        if self.config.rules == config::Rules::Envoy {
+            return true;
+        }
+        let Some(cluster) = self.cluster().filter(|_| self.is_pushed_to()) else { return false };
+        let place = self.places.iter().find(|p| p.endpoint.name == endpoint);
+        let address = place.and_then(|place| address(&place.endpoint.address));
+        cluster.watches.tells_of_pushes() || address.is_some_and(|a| self.pushes.counted.of(a).is_some())
+    }
+
     /// Whether an ingress controller is known to push to it.
     fn is_pushed_to(&self) -> bool {
         self.config.kubernetes.as_ref().is_some_and(|own| own.ingress_controller.is_some())
@@ -131,6 +145,7 @@ impl Gateway {
             Loading::Fallback => Cause::Fallback,
             Loading::HeldBack => Cause::HeldBack,
             Loading::Empty => Cause::PodEmpty,
+            Loading::Free => return None,
         };
         let drifts = self.machine().into_iter().flat_map(|machine| machine.drifts());
         let hosts: BTreeSet<&str> = drifts

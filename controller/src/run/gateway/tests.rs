@@ -3,6 +3,7 @@ use crate::cluster::pod::ReadOnce;
 use crate::config::Overrides;
 use crate::config::load::parse;
 use crate::converge::{Observed, Sight, Status};
+use crate::diagnose::{Fellows, Given};
 use crate::observe::watch::Seen;
 use crate::observe::{Observation, Outcome};
 use certdrift_contract::ledger::{Content, Entry, Expected};
@@ -55,7 +56,8 @@ impl Run {
             expected_since: None,
             served: None,
             expected: Vec::new(),
-            read_once: false,
+            given: Given::File,
+            fellows: Fellows::default(),
         }))
     }
 

@@ -1,11 +1,12 @@
 //! What the observer tells: of endpoints, of hosts, and of where it learns it from.
 use super::{Effect, Gateway, seconds_between};
 use crate::converge::{Event, Millis, Observed, Sight};
+use crate::diagnose::Fellows;
 use crate::metrics::catalogue as metric;
 use crate::observe::Outcome;
 use crate::observe::judge::Judged;
 use crate::observe::watch::Seen;
-use certdrift_contract::Fingerprint;
+use certdrift_contract::{Fingerprint, Verdict};
 
 impl Gateway {
     /// What the observer tells.
@@ -31,7 +32,7 @@ impl Gateway {
                     Some(workers) => self.workers.insert(endpoint.clone(), workers),
                     None => self.workers.remove(&endpoint),
                 };
-                let started = started.map(Millis::from).or(pod_started).filter(|_| self.reads_files());
+                let started = started.map(Millis::from).or(pod_started);
                 let starts = Event::EndpointStarting { endpoint: endpoint.clone() };
                 let mut effects = self.event(Event::EndpointUp { endpoint, edge, workers, started }, now);
                 if starting {
@@ -121,7 +122,11 @@ impl Gateway {
                 .map(Millis::from),
             served,
             expected: judged.expected.clone(),
-            read_once: self.reads_once(&observation.endpoint, &observation.host),
+            given: self.gives(&observation.endpoint, &observation.host),
+            fellows: match judged.verdict {
+                Verdict::Drift(_) => self.fellows(&observation.endpoint, &observation.host),
+                _ => Fellows::default(),
+            },
         };
         self.event(Event::Observed(observed), now)
     }
@@ -132,6 +137,23 @@ impl Gateway {
         self.expectations.as_ref().is_some_and(|now| {
             now.revision.0 == revision || (!expected.is_empty() && now.current(host) == expected)
         })
+    }
+
+    /// How a host fares on the other endpoints of the gateway itself, by what was seen of it there last.
+    fn fellows(&self, endpoint: &str, host: &str) -> Fellows {
+        let (mut fellows, sights) = (Fellows::default(), self.sights.of(host));
+        let others = self.places.iter().map(|p| &p.endpoint).filter(|e| !e.edge && e.name != endpoint);
+        for other in others {
+            let answers = self.answers.get(&other.name).is_some_and(|(answers, _)| *answers);
+            let sight = sights.and_then(|of| of.get(other.name.as_str())).filter(|s| answers && s.evidence.proves());
+            let count = match sight.map(|sight| sight.verdict) {
+                Some(Verdict::Match | Verdict::Incoming) => &mut fellows.right,
+                Some(Verdict::Drift(_)) => &mut fellows.wrong,
+                _ => &mut fellows.unseen,
+            };
+            *count = count.saturating_add(1);
+        }
+        fellows
     }
 
     /// A host is proven on an endpoint: a renewal may have come to its end.
