@@ -49,6 +49,9 @@ pub struct Finding {
     pub why: String,
     /// What to do, with the very command where there is one.
     pub mend: String,
+    /// Where an issuance stands: `awaits-approval`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
 }
 
 impl Kind {
@@ -62,6 +65,7 @@ impl Kind {
             object: object.into(),
             why: why.into(),
             mend: self.mend.to_owned(),
+            state: None,
         }
     }
 }

@@ -5,7 +5,8 @@ use super::not_stored::Suspects;
 use super::state::State;
 use crate::cluster::ObjectName;
 use crate::cluster::cert_manager::Certificate;
-use crate::finding::Finding;
+use crate::diagnose::{Hop, cause_of};
+use crate::finding::{Finding, Severity};
 use crate::source::kubernetes::requests::Issued;
 use certdrift_contract::UnixTime;
 use std::collections::BTreeMap;
@@ -19,6 +20,8 @@ pub struct Memory(BTreeMap<Box<str>, Before>);
 pub struct Issuance {
     /// What is wrong, sorted by object.
     pub findings: Vec<Finding>,
+    /// Secrets whose certificate does not come to them, and the hop at which it stands.
+    pub broken: BTreeMap<ObjectName, Hop>,
     /// Secrets whose next certificate is signed and not stored for too long: it is to be asked who may not store it.
     pub not_stored: Vec<ObjectName>,
     /// When time alone changes something.
@@ -61,6 +64,11 @@ pub fn follow(
             }
             if judged.finding.is_some() && matches!(judged.state, State::Signed(_)) {
                 out.not_stored.push(secret.clone());
+            }
+            let error = judged.finding.as_ref().filter(|finding| finding.severity == Severity::Error);
+            let cause = error.and_then(|finding| cause_of(&finding.code));
+            if let Some(cause) = cause {
+                out.broken.insert(secret.clone(), cause.hop());
             }
             out.findings.extend(judged.finding);
             if let Some(at) = judged.changes_at {

@@ -83,7 +83,8 @@ pub fn judge(facts: &Facts<'_>, before: &mut Option<Before>, suspects: &Suspects
     let told_at = from.plus(patience);
     let finding = (now >= told_at).then(|| {
         let object = format!("Certificate {}", facts.certificate.metadata.object());
-        let mut finding = kind.on(object, state.sentence());
+        let mut finding =
+            Finding { state: Some(state.name().to_owned()), ..kind.on(object, state.sentence()) };
         if matches!(state, State::Signed(_)) {
             not_stored::explain(&mut finding, facts, suspects);
         } else {

@@ -4,6 +4,7 @@ use super::sights::Sight;
 use super::state::{Endpoint, Host, LedgerState, Seen};
 use super::{Hub, state};
 use crate::converge::{Mode, gateway_is_free, may_start};
+use crate::diagnose::Lack;
 use crate::finding::Severity;
 use crate::metrics::Gauges;
 use crate::metrics::catalogue as metric;
@@ -150,12 +151,14 @@ pub(super) fn state(gateway: &Gateway, now: UnixTime) -> state::Gateway {
             expected.insert(DEFAULT, (&default.source, &default.current));
         }
     }
-    let not_stored = gateway.not_stored();
+    let (not_stored, broken) = (gateway.not_stored(), gateway.broken());
     let hosts = gateway.sights.iter().map(|(host, sights)| {
         let (source, expected) = expected.get(host).copied().unwrap_or_default();
         Host {
             stored: !gateway.invalid.contains(host),
             not_stored: not_stored.contains(source),
+            broken: broken.get(source).copied(),
+            issuance_watched: gateway.cluster().is_some(),
             seen: sights
                 .iter()
                 .map(|(endpoint, sight)| seen(endpoint, sight, drifts.get(&(&**endpoint, host))))
@@ -168,6 +171,7 @@ pub(super) fn state(gateway: &Gateway, now: UnixTime) -> state::Gateway {
     state::Gateway {
         hosts,
         findings: gateway.findings(),
+        diagnoses: gateway.diagnoses(),
         renewals: gateway.renewals.ended().cloned().collect(),
         history: gateway.records.iter().cloned().collect(),
         canary: gateway.canary_state(),
@@ -202,6 +206,8 @@ fn listed(host: &str, source: &str, expected: &[Expected]) -> Host {
         not_after: expected.iter().map(|e| e.not_after).min(),
         stored: true,
         not_stored: false,
+        broken: None,
+        issuance_watched: false,
         seen: Vec::new(),
     }
 }
@@ -237,6 +243,7 @@ fn places(gateway: &Gateway, now: UnixTime) -> state::Gateway {
         hosts: Vec::new(),
         remedy: gateway.machine().and_then(|m| m.in_flight.as_ref()).map(|f| f.intent.remedy.clone()),
         findings: Vec::new(),
+        diagnoses: Vec::new(),
         renewals: Vec::new(),
         history: Vec::new(),
         canary: None,
@@ -267,6 +274,7 @@ fn seen(endpoint: &str, sight: &Sight, drift: Option<&Drift>) -> Seen {
             .map(|(pid, verdict)| (pid.to_string(), verdict.as_str().to_owned()))
             .collect(),
         cause: drift.cause,
+        lacks: drift.lacks,
         waits: drift.waits,
         acknowledged: drift.acknowledged,
     }
@@ -275,6 +283,7 @@ fn seen(endpoint: &str, sight: &Sight, drift: Option<&Drift>) -> Seen {
 #[derive(Clone, Default)]
 struct Drift {
     cause: Option<String>,
+    lacks: Vec<Lack>,
     waits: Option<String>,
     acknowledged: Option<String>,
 }
@@ -286,6 +295,7 @@ fn drifts(gateway: &Gateway, now: UnixTime) -> BTreeMap<(&str, &str), Drift> {
         let known = machine.acknowledged.get(host).filter(|a| crate::converge::Millis::from(now) < a.until);
         let shown = Drift {
             cause: Some(drift.cause.as_str().to_owned()),
+            lacks: drift.lacks.clone(),
             waits: may_start(machine, free, name, endpoint, host, drift)
                 .err()
                 .map(|wait| wait.as_str().to_owned()),

@@ -1,9 +1,10 @@
 //! What a running controller knows, as `/debug/state` answers it and `certdrift status` reads it.
 use super::renewals::Ended;
 use crate::converge::{Millis, Mode, Record};
+use crate::diagnose::{Cause, Diagnosis, Hop, Lack};
 use crate::finding::Finding;
 use crate::loaded::configuration::Loaded;
-use crate::rehearse::way::Hop;
+use crate::rehearse::way::Hop as Rehearsed;
 use certdrift_contract::UnixTime;
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +43,9 @@ pub struct Gateway {
     pub remedy: Option<String>,
     /// What is wrong now, alerts of drift included.
     pub findings: Vec<Finding>,
+    /// What is broken on the way of its certificates, hop by hop, and why.
+    #[serde(default)]
+    pub diagnoses: Vec<Diagnosis>,
     /// The newest renewals that were proven, the newest first.
     pub renewals: Vec<Ended>,
     /// The newest lines of the history, the newest last.
@@ -65,9 +69,9 @@ pub struct Canary {
     /// How long that took from the request on, in milliseconds, where it was seen from its start.
     pub took: Option<i64>,
     /// The hop that a way under way waits for.
-    pub waits_for: Option<Hop>,
+    pub waits_for: Option<Rehearsed>,
     /// The first hop that was not done of the way that was given up, until another is proven.
-    pub failed: Option<Hop>,
+    pub failed: Option<Rehearsed>,
     /// When the next is due, where that is known.
     pub next: Option<Millis>,
 }
@@ -121,6 +125,12 @@ pub struct Host {
     /// Whether its next certificate was signed and did not get to where it is stored (CD-172).
     #[serde(default)]
     pub not_stored: bool,
+    /// The hop at which its next certificate stands and does not go on: `issued` or `stored`.
+    #[serde(default)]
+    pub broken: Option<Hop>,
+    /// Whether its issuance is watched: in a cluster.
+    #[serde(default)]
+    pub issuance_watched: bool,
     /// What was seen of it.
     pub seen: Vec<Seen>,
 }
@@ -156,6 +166,9 @@ pub struct Seen {
     pub workers: Vec<(String, String)>,
     /// Of drift: why, as far as is known.
     pub cause: Option<String>,
+    /// Of drift whose cause cannot be told: what is missing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lacks: Vec<Lack>,
     /// Of drift: what it waits for.
     pub waits: Option<String>,
     /// Of drift: the reason for which somebody lets it be.
@@ -167,6 +180,12 @@ impl Seen {
     #[must_use]
     pub fn drifts(&self) -> bool {
         self.verdict == "drift"
+    }
+
+    /// Of drift: why; `None` also for one that a newer controller tells.
+    #[must_use]
+    pub fn cause(&self) -> Option<Cause> {
+        Cause::ALL.into_iter().find(|known| Some(known.as_str()) == self.cause.as_deref())
     }
 
     /// What is expected is served.

@@ -1,4 +1,5 @@
 //! How each hop of a host stands, and what its row comes to. Pure.
+use crate::diagnose::{Cause, Hop as Way};
 use crate::run::state::{Gateway, Host, Seen};
 use serde::Serialize;
 
@@ -6,8 +7,10 @@ use serde::Serialize;
 #[derive(Debug, Serialize)]
 pub(super) struct Hops {
     pub(super) host: String,
+    pub(super) issued: Hop,
     pub(super) stored: Hop,
-    pub(super) published: Hop,
+    pub(super) bound: Hop,
+    pub(super) loaded: Hop,
     pub(super) served: Hop,
 }
 
@@ -18,6 +21,8 @@ pub(super) enum Hop {
     Good,
     Bad,
     Unknown,
+    /// There is none: nobody tells certdrift of the issuance of a file.
+    None,
 }
 
 /// What a host's row comes to.
@@ -26,6 +31,7 @@ pub(super) enum Grade {
     Good,
     Unknown,
     Stored,
+    Issued,
     NotStored,
     Drift,
 }
@@ -35,8 +41,9 @@ pub(super) fn grade(gateway: &Gateway, host: &Host) -> Grade {
     match hops(gateway, host) {
         Hops { served: Hop::Bad, .. } => Grade::Drift,
         Hops { stored: Hop::Bad, .. } if host.not_stored => Grade::NotStored,
+        Hops { issued: Hop::Bad, .. } => Grade::Issued,
         Hops { stored: Hop::Bad, .. } => Grade::Stored,
-        Hops { served: Hop::Unknown, .. } | Hops { published: Hop::Bad | Hop::Unknown, .. } => Grade::Unknown,
+        Hops { served: Hop::Unknown, .. } | Hops { bound: Hop::Unknown, .. } => Grade::Unknown,
         _ => Grade::Good,
     }
 }
@@ -56,10 +63,31 @@ pub(super) fn hops(gateway: &Gateway, host: &Host) -> Hops {
             .all(|e| e.answers == Some(true) && at(host, &e.name).is_some_and(proves));
         if all { Hop::Good } else { Hop::Unknown }
     };
+    let stands_at = |hop: Way| host.broken == Some(hop);
+    let good_unless = |bad: bool| if bad { Hop::Bad } else { Hop::Good };
     Hops {
         host: host.host.clone(),
-        stored: if host.stored && !host.not_stored { Hop::Good } else { Hop::Bad },
-        published: if gateway.ledger.is_some() { Hop::Good } else { Hop::Unknown },
+        issued: if host.issuance_watched { good_unless(stands_at(Way::Issued)) } else { Hop::None },
+        stored: good_unless(!host.stored || host.not_stored || stands_at(Way::Stored)),
+        bound: if gateway.ledger.is_some() { Hop::Good } else { Hop::Unknown },
+        loaded: loaded(host, served),
         served,
     }
+}
+
+/// What is served was loaded; what is not, may have been: the causes of the drifts say so.
+fn loaded(host: &Host, served: Hop) -> Hop {
+    if served != Hop::Bad {
+        return served;
+    }
+    let causes = host.seen.iter().filter(|s| s.drifts()).map(|s| s.cause());
+    let mut worst = Hop::Good;
+    for cause in causes {
+        match cause.map(|cause| (cause, cause.hop())) {
+            Some((_, Way::Loaded)) => return Hop::Bad,
+            None | Some((Cause::Unexplained | Cause::BehindGateway, _)) => worst = Hop::Unknown,
+            Some(_) => {}
+        }
+    }
+    worst
 }

@@ -4,6 +4,7 @@ use super::view::{GatewayShown, Shown};
 use crate::cli::output::{BOLD, DIM, GREEN, Marks, RED, YELLOW};
 use crate::cli::table::{Cell, Table};
 use crate::converge::Mode;
+use crate::diagnose::cannot_tell;
 use crate::finding::Severity;
 use crate::run::state::{Gateway, Host, Seen};
 use anstyle::Style;
@@ -80,6 +81,14 @@ impl Shown {
                     host.host
                 )
             }
+            Grade::Issued => {
+                let n = count(Grade::Issued);
+                writeln!(
+                    to,
+                    "{RED}NOT ISSUED{RED:#} {}: its next certificate is not issued, what is served goes on being served until it ends; hosts concerned: {n}",
+                    host.host
+                )
+            }
             Grade::Stored => {
                 let n = count(Grade::Stored);
                 writeln!(
@@ -143,17 +152,21 @@ impl Shown {
         let bad = rows.iter().filter(|(g, ..)| *g != Grade::Good).count();
         let shown_rows = if wide { rows.len() } else { rows.len().min(bad + LISTED_GOOD) };
         let mut table = if wide {
-            Table::new(&["HOST", "STORED", "PUBLISHED", "SERVED", "EXPECTED", "ENDS", "DETAIL"])
+            Table::new(&[
+                "HOST", "ISSUED", "STORED", "BOUND", "LOADED", "SERVED", "EXPECTED", "ENDS", "DETAIL",
+            ])
         } else {
-            Table::new(&["HOST", "STORED", "PUBLISHED", "SERVED", "DETAIL"])
+            Table::new(&["HOST", "ISSUED", "STORED", "BOUND", "LOADED", "SERVED", "DETAIL"])
         };
         for (_, hops, host) in rows.iter().take(shown_rows) {
             let right = host.seen.iter().filter(|s| s.right()).count();
             let served = format!("{} {right}/{}", mark(hops.served, marks), gateway.endpoints.len());
             let mut cells = vec![
                 Cell::from(host.host.as_str()),
+                Cell::styled(mark(hops.issued, marks), style(hops.issued)),
                 Cell::styled(mark(hops.stored, marks), style(hops.stored)),
-                Cell::styled(mark(hops.published, marks), style(hops.published)),
+                Cell::styled(mark(hops.bound, marks), style(hops.bound)),
+                Cell::styled(mark(hops.loaded, marks), style(hops.loaded)),
                 Cell::styled(served, style(hops.served)),
             ];
             if wide {
@@ -187,6 +200,13 @@ impl Shown {
                 class_words(seen.class.as_deref().unwrap_or("unknown")),
                 short(seen.served.as_ref())
             );
+            match seen.cause.as_deref() {
+                Some("unexplained") if wide && !seen.lacks.is_empty() => {
+                    part.push_str(&format!(" ({})", cannot_tell(&seen.lacks)));
+                }
+                Some("unexplained") | None => {}
+                Some(cause) => part.push_str(&format!(" ({cause})")),
+            }
             if let Some(reason) = &seen.acknowledged {
                 part.push_str(&format!(" (let be: {reason})"));
             } else if let Some(waits) = &seen.waits {
@@ -275,6 +295,7 @@ const fn mark(hop: Hop, marks: Marks) -> &'static str {
         Hop::Good => marks.good,
         Hop::Bad => marks.bad,
         Hop::Unknown => marks.unknown,
+        Hop::None => "-",
     }
 }
 
@@ -283,5 +304,6 @@ const fn style(hop: Hop) -> Style {
         Hop::Good => GREEN,
         Hop::Bad => RED,
         Hop::Unknown => YELLOW,
+        Hop::None => DIM,
     }
 }

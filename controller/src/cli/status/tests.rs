@@ -36,6 +36,7 @@ fn seen(endpoint: &str, verdict: &str, class: Option<&str>) -> Seen {
         proven: true,
         workers: Vec::new(),
         cause: None,
+        lacks: Vec::new(),
         waits: class.map(|_| "a human, because mode is observe".to_owned()),
         acknowledged: None,
     }
@@ -49,6 +50,8 @@ fn host(name: &str, seen: Vec<Seen>) -> Host {
         not_after: Some(NOW.plus(86_400)),
         stored: true,
         not_stored: false,
+        broken: None,
+        issuance_watched: false,
         seen,
     }
 }
@@ -65,6 +68,7 @@ fn state(endpoints: Vec<Endpoint>, hosts: Vec<Host>) -> State {
         hosts,
         remedy: None,
         findings: Vec::new(),
+        diagnoses: Vec::new(),
         renewals: Vec::new(),
         history: Vec::new(),
     };

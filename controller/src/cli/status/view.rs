@@ -57,7 +57,7 @@ impl Shown {
             exit = exit.worse(match grade(gateway, host) {
                 Grade::Good => Exit::Good,
                 Grade::Unknown => Exit::Unknown,
-                Grade::Stored | Grade::NotStored | Grade::Drift => Exit::Drift,
+                Grade::Stored | Grade::Issued | Grade::NotStored | Grade::Drift => Exit::Drift,
             });
         }
         exit
@@ -99,12 +99,7 @@ impl View for Shown {
         self.headline(to)?;
         self.gateways.iter().try_for_each(|g| self.gateway(g, to, wide, marks))?;
         // A cause that no remedy mends says itself what does.
-        let mendable = |seen: &Seen| {
-            seen.drifts()
-                && seen.cause.as_deref().is_none_or(|cause| {
-                    Cause::ALL.iter().find(|known| known.as_str() == cause).is_none_or(|c| c.mendable())
-                })
-        };
+        let mendable = |seen: &Seen| seen.drifts() && seen.cause().is_none_or(Cause::mendable);
         let waiting = self.rows().any(|(g, h)| g.mode == Mode::Observe && h.seen.iter().any(mendable));
         if waiting {
             writeln!(
@@ -126,6 +121,7 @@ impl View for Shown {
                 let word = match grade(gateway, host) {
                     Grade::Drift => "drift",
                     Grade::NotStored => "not-stored",
+                    Grade::Issued => "not-issued",
                     Grade::Stored => "invalid",
                     _ => "unknown",
                 };

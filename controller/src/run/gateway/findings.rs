@@ -1,6 +1,7 @@
 //! What is wrong with a gateway now, and in the log once when it appears.
 use super::super::sights::Sight;
 use super::Gateway;
+use crate::diagnose::{Diagnosis, Drifting, diagnose};
 use crate::finding::Finding;
 use std::collections::BTreeSet;
 
@@ -29,6 +30,19 @@ impl Gateway {
             b.severity.cmp(&a.severity).then_with(|| (&a.object, &a.code).cmp(&(&b.object, &b.code)))
         });
         all
+    }
+
+    /// All that is broken on the way of its certificates.
+    pub fn diagnoses(&self) -> Vec<Diagnosis> {
+        let drifts = self.machine().into_iter().flat_map(crate::converge::State::drifts);
+        let drifting = drifts.map(|(endpoint, _, host, drift)| Drifting {
+            endpoint,
+            host,
+            class: drift.class.as_str(),
+            cause: drift.cause,
+            lacks: &drift.lacks,
+        });
+        diagnose(&self.findings(), drifting)
     }
 
     /// Logs findings of sources, of issuing and of publishing once when they appear.

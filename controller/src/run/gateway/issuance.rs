@@ -3,6 +3,7 @@ use super::origin::Origin;
 use super::{Effect, Gateway};
 use crate::cluster::Names;
 use crate::converge::Millis;
+use crate::diagnose::Hop;
 use crate::finding::Severity;
 use crate::issuance::follow::{Issuance, Memory};
 use crate::issuance::not_stored::Suspects;
@@ -32,6 +33,14 @@ impl Issuing {
     /// Secrets whose next certificate is signed and not stored, as `NAMESPACE/NAME`.
     pub(super) fn not_stored(&self) -> BTreeSet<String> {
         self.seen.not_stored.iter().map(|secret| format!("{}/{}", secret.namespace, secret.name)).collect()
+    }
+
+    /// Secrets whose certificate does not come to them, as `NAMESPACE/NAME`, and the hop at which it stands.
+    pub(super) fn broken(&self) -> BTreeMap<String, Hop> {
+        let named = |(secret, hop): (&crate::cluster::ObjectName, &Hop)| {
+            (format!("{}/{}", secret.namespace, secret.name), *hop)
+        };
+        self.seen.broken.iter().map(named).collect()
     }
 
     /// What is wrong now.

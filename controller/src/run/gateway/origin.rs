@@ -3,11 +3,12 @@ use super::Gateway;
 use super::issuance::Issuing;
 use crate::binding::assemble::{self, Memory};
 use crate::binding::{Binding, files};
+use crate::diagnose::Hop;
 use crate::finding::Finding;
 use crate::observe::pods::Finder;
 use crate::run::cluster::Cluster;
 use certdrift_contract::UnixTime;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Where a gateway's binding comes from.
@@ -73,6 +74,14 @@ impl Gateway {
         match &self.origin {
             Origin::Files(_) => BTreeSet::new(),
             Origin::Cluster(of) => of.issuing.not_stored(),
+        }
+    }
+
+    /// Sources whose certificate does not come to them, and the hop at which it stands.
+    pub(in crate::run) fn broken(&self) -> BTreeMap<String, Hop> {
+        match &self.origin {
+            Origin::Files(_) => BTreeMap::new(),
+            Origin::Cluster(of) => of.issuing.broken(),
         }
     }
 
