@@ -44,6 +44,22 @@ impl<T: PartialEq + Send + 'static> Watched<T> {
         })
     }
 
+    /// What a list would bring, without a server.
+    #[cfg(test)]
+    pub(super) fn show(&self, kind: &str, read: &Reader<T>, objects: &[serde_json::Value]) {
+        for watch in &self.0 {
+            let mut known = watch.known();
+            known.store.begin();
+            let within = watch.resource.namespace.as_deref();
+            let ours = objects.iter().filter(|o| o["kind"] == kind);
+            for object in ours.filter(|o| within.is_none_or(|n| o["metadata"]["namespace"] == n)) {
+                let item = read(object.to_string().as_bytes()).unwrap();
+                known.store.put(item.name, item.kept.unwrap());
+            }
+            known.store.end();
+        }
+    }
+
     pub(super) fn findings(&self, out: &mut Vec<Finding>) {
         for watch in &self.0 {
             let known = watch.known();

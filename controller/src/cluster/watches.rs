@@ -183,6 +183,25 @@ impl Watches {
         }
     }
 
+    /// These are all objects that there are, without a server.
+    #[cfg(test)]
+    pub(crate) fn show(&self, all: &[serde_json::Value]) {
+        self.secrets.show("Secret", &reader(self.selection.clone()), all);
+        self.ingresses.show("Ingress", &objects(|o: &mut Ingress| &mut o.metadata), all);
+        self.ingress_classes.show("IngressClass", &objects(|o: &mut IngressClass| &mut o.metadata), all);
+        self.gateways.show("Gateway", &objects(|o: &mut Gateway| &mut o.metadata), all);
+        self.gateway_classes.show("GatewayClass", &objects(|o: &mut GatewayClass| &mut o.metadata), all);
+        self.sets.show("ListenerSet", &objects(|o: &mut ListenerSet| &mut o.metadata), all);
+        self.routes.show("TLSRoute", &objects(|o: &mut TlsRoute| &mut o.metadata), all);
+        self.grants.show("ReferenceGrant", &objects(|o: &mut ReferenceGrant| &mut o.metadata), all);
+        self.namespaces.show("Namespace", &objects(|o: &mut Namespace| &mut o.metadata), all);
+        self.certificates.show("Certificate", &objects(|o: &mut Certificate| &mut o.metadata), all);
+        self.requests.show("CertificateRequest", &objects(|o: &mut CertificateRequest| &mut o.metadata), all);
+        self.pods.show("Pod", &objects(|o: &mut Pod| &mut o.metadata), all);
+        self.services.show("Service", &objects(|o: &mut Service| &mut o.metadata), all);
+        self.events.show("Event", &objects(|o: &mut Event| &mut o.metadata), all);
+    }
+
     /// Rings when pods or Services have changed.
     #[must_use]
     pub fn pod_changes(&self) -> watch::Receiver<u64> {

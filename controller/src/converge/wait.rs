@@ -180,10 +180,14 @@ fn next_remedy(state: &State, name: &str, endpoint: &Endpoint, drift: &Drift) ->
     if is_open && is_kept_away {
         return Err(Wait::Cause);
     }
+    // What fits the cause is better than what may mend any, where it is only a few seconds away.
+    if is_open && is_to_be_told(state, drift) {
+        return Err(Wait::Cause);
+    }
     let mut fitting =
         policy.remedies.iter().enumerate().filter(|(_, r)| r.is_for(name, drift.cause)).peekable();
     if fitting.peek().is_none() {
-        return Err(if is_to_be_told(state, drift) { Wait::Cause } else { Wait::NoRemedy });
+        return Err(Wait::NoRemedy);
     }
     fitting.find(|(_, r)| !drift.tried.contains(&r.name)).map(|(n, _)| n).ok_or(Wait::Exhausted)
 }

@@ -39,7 +39,7 @@ pub enum Cause {
     PodBehind,
     /// What was stored is newer than the configuration, and nothing keeps pushes away.
     NotPushed,
-    /// Too little is known, or what is known contradicts itself: [`super::Lack`] says in what.
+    /// Too little is known, or what is known contradicts itself; status says what is missing.
     Unexplained,
 }
 

@@ -62,6 +62,8 @@ pub enum Loading {
     Refused,
     /// It was given all but a broken object.
     Fallback,
+    /// It has no configuration, and may be starting.
+    Starting,
     /// It has no configuration, longer than a start takes.
     Empty,
     /// A fellow hangs, and the push waits.

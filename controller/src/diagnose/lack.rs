@@ -12,6 +12,8 @@ pub enum Lack {
     Workers,
     /// When it started or reloaded.
     Start,
+    /// It has no configuration yet.
+    Starting,
     /// What its ingress controller says of its pushes.
     Pushes,
     /// How the other endpoints fare.
@@ -32,6 +34,7 @@ impl Lack {
             Self::Gateway => "the gateway behind this edge has not been seen to be right or wrong",
             Self::Workers => "its workers could not be told apart, nor enough handshakes be made, yet",
             Self::Start => "when it started or last reloaded is not known",
+            Self::Starting => "it has no configuration yet, and may be starting",
             Self::Pushes => "what its ingress controller says of its pushes is not known",
             Self::Fellows => "not all other endpoints have been seen",
             Self::Configuration => "since when it runs by its configuration is not known",
@@ -56,6 +59,7 @@ impl Lack {
             Self::Pushes => {
                 "say where its ingress controller runs (kubernetes.ingress_controller: of the gateway)"
             }
+            Self::Starting => "wait for half a minute",
             Self::Configuration => "let Kong's status tell (status: of the gateway's pods)",
             Self::PushedSince | Self::StartedSince => "look at the gateway's own log",
         }

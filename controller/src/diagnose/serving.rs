@@ -66,8 +66,13 @@ fn pushed(facts: &Facts) -> Reason {
         Some(Loading::HeldBack) => return Cause::HeldBack.into(),
         // What still serves the certificate before was left out of no configuration.
         Some(Loading::Fallback) if facts.serves_default => return Cause::Fallback.into(),
+        Some(Loading::Starting) => return cannot([Lack::Starting]),
         Some(_) => {}
         None => return cannot(std::iter::once(Lack::Pushes).chain(also_missing_of_pushed(facts))),
+    }
+    if facts.serves_default && facts.behind.is_none() {
+        // It may be behind, or have no configuration at all.
+        return cannot([Lack::Configuration]);
     }
     if facts.fellows.right > 0 || facts.behind == Some(true) {
         return Cause::PodBehind.into();

@@ -132,6 +132,24 @@ impl Cluster {
         })
     }
 
+    /// One of which only that is seen which a test shows it.
+    #[cfg(test)]
+    pub(crate) fn shown(wanted: Wanted, client: kube::Client) -> Self {
+        let (always, leads) = watch::channel(true);
+        Self {
+            told: Told::default(),
+            _events: JoinSet::new(),
+            watches: Watches::begin(client.clone(), &wanted.needs, Pace::default()),
+            wanted,
+            client,
+            leads,
+            leadership: None,
+            identity: "test".to_owned(),
+            resigns: always,
+            candidate: None,
+        }
+    }
+
     /// Whether it is what this configuration asks for, too.
     #[must_use]
     pub fn serves(&self, wanted: &Wanted) -> bool {

@@ -12,6 +12,8 @@ pub mod findings;
 pub mod gateway;
 pub mod origin;
 pub mod renewals;
+#[cfg(test)]
+mod scenarios;
 pub mod show;
 pub mod sights;
 pub mod sources;

@@ -93,9 +93,9 @@ fn the_verdict_comes_first_then_the_worst_host_then_the_mend() {
         "DRIFT shop.example.com: 1 of 2 endpoints of kong serve the old certificate (since 14 min)\n\
          \n\
          kong tells only; ledger 7 of 2026-11-24T00:00:00Z, 2 hosts\n\
-         HOST              STORED  PUBLISHED  SERVED  DETAIL\n\
-         shop.example.com  +       +          x 1/2   b serves the old certificate 3f9c3f9c, waits for a human, because mode is observe\n\
-         good.example.com  +       +          + 2/2\n\
+         HOST              ISSUED  STORED  BOUND  LOADED  SERVED  DETAIL\n\
+         shop.example.com  -       +       +      ?       x 1/2   b serves the old certificate 3f9c3f9c, waits for a human, because mode is observe\n\
+         good.example.com  -       +       +      +       + 2/2\n\
          \n\
          To mend it: reload the gateway, or let certdrift do it with `policy: {mode: heal}` and a remedy.\n"
     );
@@ -111,7 +111,7 @@ fn a_certificate_that_is_signed_and_not_stored_does_not_pass_as_served() {
     let text = page(&shown, false);
     assert!(
         text.starts_with("NOT STORED shop.example.com")
-            && text.contains("shop.example.com  x       +          + 1/1"),
+            && text.contains("shop.example.com  -       x       +      +       + 1/1"),
         "{text}"
     );
     assert!(shown.short()[0].starts_with("not-stored kong/shop.example.com"), "{:?}", shown.short());

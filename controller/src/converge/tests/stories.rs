@@ -49,6 +49,7 @@ fn filter_and_tap_alone_start_no_remedy() {
     }
     assert_eq!(remedies(&run.actions), []);
     assert!(probes(&run.actions) > 5, "but handshakes are asked for");
+    assert_eq!(remedies(&run.old()), [], "one handshake tells nothing of the other workers");
     assert_eq!(remedies(&run.old()), [(1, "reload".to_owned())]);
 }
 
@@ -255,6 +256,7 @@ fn a_restart_waits_for_its_window_other_rollouts_a_replica_and_the_disruption_bu
         run.pass(minutes * 60);
         run.old();
         run.pass(2);
+        run.old();
         run.old();
         assert_eq!(!remedies(&run.actions).is_empty(), started, "{minutes} {workload:?}");
     }

@@ -2,8 +2,14 @@
 use super::*;
 use crate::diagnose::facts::Fellows;
 
-const LOADINGS: [Loading; 5] =
-    [Loading::Free, Loading::Refused, Loading::Fallback, Loading::Empty, Loading::HeldBack];
+const LOADINGS: [Loading; 6] = [
+    Loading::Free,
+    Loading::Starting,
+    Loading::Refused,
+    Loading::Fallback,
+    Loading::Empty,
+    Loading::HeldBack,
+];
 const BOTH: [bool; 2] = [false, true];
 
 /// Everything is known.
@@ -48,7 +54,8 @@ fn all_known() -> Vec<Facts> {
 
 /// A pod without a configuration has none that its workers could differ in, nor one that it missed.
 fn can_be(facts: &Facts) -> bool {
-    let empty = facts.given == Given::Pushed && facts.loading == Some(Loading::Empty);
+    let empty =
+        facts.given == Given::Pushed && matches!(facts.loading, Some(Loading::Empty | Loading::Starting));
     !(empty && (facts.workers == Some(Workers::Differ) || facts.behind == Some(true)))
 }
 
@@ -172,6 +179,7 @@ fn each_cause_has_a_near_miss_that_is_another() {
         (Cause::PushFailing, refused, Facts { loading: None, ..refused }, Cause::Unexplained),
         (Cause::Fallback, fallback, Facts { serves_default: false, ..fallback }, Cause::Unexplained),
         (Cause::PodEmpty, empty, Facts { serves_default: false, ..empty }, Cause::Unexplained),
+        (Cause::PodEmpty, empty, Facts { loading: Some(Loading::Starting), ..empty }, Cause::Unexplained),
         (Cause::HeldBack, held, Facts { loading: Some(Loading::Free), ..held }, Cause::PodBehind),
         (Cause::PodBehind, behind, Facts { fellows: fellows(0, 1, 0), ..behind }, Cause::NotPushed),
         (Cause::PodBehind, behind, Facts { fellows: fellows(0, 0, 1), ..behind }, Cause::Unexplained),

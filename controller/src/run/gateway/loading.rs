@@ -6,6 +6,7 @@ use crate::config;
 use crate::converge::{Event, Millis};
 use crate::diagnose::{Cause, Loading};
 use crate::finding::{Finding, Kind};
+use crate::loaded::configuration::Loaded;
 use crate::loaded::findings as kinds;
 use crate::loaded::metrics::{Counted, Page};
 use crate::loaded::pushes::{self, Pushed, Said, Trouble};
@@ -42,7 +43,9 @@ impl Gateway {
         let mut effects = self.ask_pushers();
         let troubles = self.troubles(now);
         for endpoint in names {
-            let free = || self.pushes_are_told(&endpoint).then_some(Loading::Free);
+            let starts = matches!(self.loaded.of(&endpoint, now), Some(Loaded::Empty { .. }));
+            let none = if starts { Loading::Starting } else { Loading::Free };
+            let free = || self.pushes_are_told(&endpoint).then_some(none);
             let loading = troubles.get(&endpoint).map(|trouble| trouble.loading).or_else(free);
             let runs_by = self.loaded.runs_by(&endpoint, now);
             let known = self.machine().and_then(|m| m.endpoints.get(&endpoint));
@@ -100,9 +103,14 @@ impl Gateway {
             return true;
         }
         let Some(cluster) = self.cluster().filter(|_| self.is_pushed_to()) else { return false };
-        let place = self.places.iter().find(|p| p.endpoint.name == endpoint);
-        let address = place.and_then(|place| address(&place.endpoint.address));
-        cluster.watches.tells_of_pushes() || address.is_some_and(|a| self.pushes.counted.of(a).is_some())
+        let own = self.config.kubernetes.as_ref().and_then(|own| own.ingress_controller.as_ref());
+        if own.is_none_or(|of| of.metrics.is_none()) {
+            return cluster.watches.tells_of_pushes();
+        }
+        // Some refusals are no Event: where metrics are to be read they have to be.
+        let is_read = self.pushes.asked.iter().all(|(pod, _)| !self.own.contains_key(&metrics_of(pod)));
+        let address = self.place(endpoint).and_then(|place| address(&place.endpoint.address));
+        is_read && address.is_some_and(|address| self.pushes.counted.of(address).is_some())
     }
 
     /// Whether an ingress controller is known to push to it.
@@ -145,7 +153,7 @@ impl Gateway {
             Loading::Fallback => Cause::Fallback,
             Loading::HeldBack => Cause::HeldBack,
             Loading::Empty => Cause::PodEmpty,
-            Loading::Free => return None,
+            Loading::Free | Loading::Starting => return None,
         };
         let drifts = self.machine().into_iter().flat_map(|machine| machine.drifts());
         let hosts: BTreeSet<&str> = drifts
