@@ -111,18 +111,7 @@ impl Rows<'_> {
         } else {
             Verdict::Match
         };
-/// What one look can tell of why: that what is stored is bad, or a pod has no configuration. Which worker answered, and what
-/// keeps a push away, it cannot.
-fn cause(seen: &[Seen], stored: Hop, pods: &[Pod]) -> Option<Cause> {
-    let is_empty = |seen: &Seen| pods.iter().any(|pod| pod.name == seen.pod && pod.empty == Some(true));
-    let facts = diagnose::Facts {
-        stored_is_worse: stored == Hop::Bad,
-        given: diagnose::Given::Pushed,
-        loading: seen.iter().any(|s| s.verdict == "drift" && is_empty(s)).then_some(diagnose::Loading::Empty),
-        serves_default: seen.iter().any(|s| s.class == Some("default")),
-        ..diagnose::Facts::default()
-    };
-    Some(diagnose::reason(&facts).cause).filter(|cause| *cause != Cause::Unexplained)
+        let cause = (served == Hop::Bad).then(|| cause(&seen, stored, self.pods)).flatten();
         let mut host = Host {
             host: name.to_owned(),
             verdict,

@@ -145,7 +145,8 @@ impl Gateway {
         let others = self.places.iter().map(|p| &p.endpoint).filter(|e| !e.edge && e.name != endpoint);
         for other in others {
             let answers = self.answers.get(&other.name).is_some_and(|(answers, _)| *answers);
-            let sight = sights.and_then(|of| of.get(other.name.as_str())).filter(|s| answers && s.evidence.proves());
+            let sight =
+                sights.and_then(|of| of.get(other.name.as_str())).filter(|s| answers && s.evidence.proves());
             let count = match sight.map(|sight| sight.verdict) {
                 Some(Verdict::Match | Verdict::Incoming) => &mut fellows.right,
                 Some(Verdict::Drift(_)) => &mut fellows.wrong,
