@@ -76,7 +76,11 @@ fn a_renewal_that_is_signed_and_not_stored_is_told_with_the_verb_on_its_certific
             "{why}"
         );
         assert!(
-            (controller.metric(r#"certdrift_finding{gateway="kong",code="CD-172"}"#).unwrap() - 1.0).abs()
+            (controller
+                .metric(r#"certdrift_finding{gateway="kong",code="CD-172",severity="error"}"#)
+                .unwrap()
+                - 1.0)
+                .abs()
                 < 0.1
         );
         let event = wait::until("the Event", PATIENCE, || {

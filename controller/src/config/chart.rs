@@ -67,7 +67,7 @@ pub struct Values {
     /// The same by the Service, where only ServiceMonitors are taken.
     pub service_monitor: Monitor,
     /// The alerts, for Prometheus' operator.
-    pub prometheus_rule: Labelled,
+    pub prometheus_rule: Alerts,
     /// The dashboard, for Grafana's sidecar.
     pub dashboard: Labelled,
     /// The filter, for gateways that mount it.
@@ -247,6 +247,34 @@ pub struct Labelled {
     pub enabled: bool,
     /// Labels by which it is chosen.
     pub labels: BTreeMap<String, String>,
+}
+
+/// The alerts, and from when on they fire.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Alerts {
+    /// Whether they are there.
+    pub enabled: bool,
+    /// Labels by which Prometheus' operator chooses them.
+    pub labels: BTreeMap<String, String>,
+    /// A certificate that is served ends within so many days.
+    pub served_ends_within_days: Days,
+    /// A certificate that is stored ends within so many days and is not renewed.
+    pub stored_ends_within_days: Days,
+    /// Where the pages of codes are: what `runbook_url` begins with, with its last `/`.
+    pub runbooks: String,
+}
+
+/// From when on an alert warns, and from when on it is critical.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Days {
+    /// Warns.
+    #[schemars(range(min = 1, max = 365))]
+    pub warning: u16,
+    /// Is critical.
+    #[schemars(range(min = 1, max = 365))]
+    pub critical: u16,
 }
 
 /// The filter, for gateways that mount it.

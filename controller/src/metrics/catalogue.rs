@@ -76,7 +76,7 @@ metrics! {
     SOURCES: Kind::Gauge, "certdrift_sources", ["gateway"], "Sources (certificates or pairs) with a good certificate.", "once the sources were read";
     HOSTS: Kind::Gauge, "certdrift_hosts", ["gateway"], "Hosts the ledger lists.", "once a ledger was published";
     FINDINGS: Kind::Gauge, "certdrift_findings", ["gateway", "severity"], "Findings that hold now; `certdrift status` tells them.", "always, from 0";
-    FINDING: Kind::Gauge, "certdrift_finding", ["gateway", "code"], "Findings that hold now by code; `certdrift explain CODE` explains one.", "only for codes that hold";
+    FINDING: Kind::Gauge, "certdrift_finding", ["gateway", "code", "severity"], "Findings that hold now by code; `certdrift explain CODE` explains one.", "only for codes that hold";
     NOT_AFTER_EXPECTED: Kind::Gauge, "certdrift_expected_earliest_not_after_timestamp_seconds", ["gateway"], "The earliest end of validity among the certificates that are expected.", "once a ledger lists one";
     NEAR_END: Kind::Gauge, "certdrift_host_not_after_timestamp_seconds", ["gateway", "host"], "End of validity of what is expected for a host.", "only for hosts whose certificate ends within 14 days, at most 100";
     LEDGER_REVISION: Kind::Gauge, "certdrift_ledger_revision", ["gateway"], "Revision of the ledger that was published last.", "once a ledger was published";
@@ -85,9 +85,12 @@ metrics! {
     OBSERVATIONS: Kind::Counter, "certdrift_observations", ["gateway", "evidence", "outcome"], "Observations by evidence (handshake, filter, tap, declared) and outcome (served, unreachable, unobservable).", "always, from 0";
     ENDPOINT_UP: Kind::Gauge, "certdrift_endpoint_up", ["gateway", "endpoint"], "1 when the last handshake with the endpoint got an answer.", "once the endpoint was tried";
     ENDPOINT_HOSTS: Kind::Gauge, "certdrift_endpoint_hosts", ["gateway", "endpoint", "verdict"], "Hosts by the worst verdict that holds at the endpoint.", "once the endpoint was tried, from 0";
-    ENDPOINT_NOT_AFTER: Kind::Gauge, "certdrift_endpoint_earliest_not_after_timestamp_seconds", ["gateway", "endpoint"], "The earliest end of validity among the certificates the endpoint was seen to serve.", "once a certificate was seen";
+    ENDPOINT_NOT_AFTER: Kind::Gauge, "certdrift_endpoint_earliest_not_after_timestamp_seconds", ["gateway", "endpoint"], "The earliest end of validity among the certificates the endpoint was seen to serve: for hosts of the ledger, for hosts that left it until nothing that covers them is served (or certdrift starts anew), and, while there is no ledger, to no name.", "once a certificate was seen";
     ENDPOINT_WORKERS: Kind::Gauge, "certdrift_endpoint_workers", ["gateway", "endpoint"], "Worker processes of the endpoint.", "where tap, status or configuration tells";
-    DRIFT_HOSTS: Kind::Gauge, "certdrift_drift_hosts", ["gateway", "class"], "Hosts that are served something else than expected, on any endpoint, by class.", "always, from 0";
+    WORKERS_SEEN: Kind::Gauge, "certdrift_endpoint_workers_seen", ["gateway", "endpoint"], "Worker processes that filter or tap named as having served a host, of the host for which most are known.", "where tap or filter names workers";
+    CONNECTIONS: Kind::Gauge, "certdrift_endpoint_connections", ["gateway", "endpoint", "kind"], "Connections that the workers which live now have had since they started: `full` handshakes, which show a certificate; `resumed`, `plain` and `unknown`, which do not, so that nobody can judge them.", "where the tap tells";
+    DRIFT_HOSTS: Kind::Gauge, "certdrift_drift_hosts", ["gateway", "class"], "Hosts that are served something else than expected, on any endpoint, by class; those that somebody acknowledged are counted apart.", "always, from 0";
+    ACKNOWLEDGED: Kind::Gauge, "certdrift_drift_acknowledged_hosts", ["gateway"], "Hosts whose drift somebody acknowledged, with a reason and an end date: they are not alerted and not healed.", "always";
     DRIFT: Kind::Gauge, "certdrift_drift_since_timestamp_seconds", ["gateway", "endpoint", "host", "class"], "Since when the endpoint serves the host something else than expected.", "only while it does, at most 100 a gateway";
     REMEDIES: Kind::Counter, "certdrift_remedies", ["gateway", "kind", "result"], "Remedies (signal, command, webhook, evict) that ended `done` or `failed`; whether that helped is told by the wire.", "always, from 0";
     REMEDY_OUTCOMES: Kind::Counter, "certdrift_remedy_outcomes", ["gateway", "outcome"], "What the wire showed after a remedy: `proven`, `not-helped`, or `not-proven` (not seen in time).", "always, from 0";
@@ -109,6 +112,8 @@ pub const RELOAD_RESULTS: [&str; 2] = ["taken", "refused"];
 pub const EVIDENCES: [&str; 4] = ["handshake", "filter", "tap", "declared"];
 /// Values of the label `outcome`.
 pub const OUTCOMES: [&str; 3] = ["served", "unreachable", "unobservable"];
+/// Values of the label `kind` of [`CONNECTIONS`].
+pub const CONNECTION_KINDS: [&str; 4] = ["full", "resumed", "plain", "unknown"];
 /// Values of the label `kind` of [`REMEDIES`].
 pub const REMEDY_KINDS: [&str; 7] =
     ["signal", "command", "webhook", "evict", "kube-exec", "rollout", "touch"];

@@ -16,6 +16,7 @@ pub mod chain;
 pub mod endpoint;
 pub mod expectations;
 pub mod findings;
+mod former;
 pub mod handshake;
 pub mod http;
 pub mod judge;

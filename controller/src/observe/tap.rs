@@ -107,6 +107,18 @@ fn ours(theirs: i64, report: &TapReport, now: UnixTime) -> UnixTime {
     UnixTime::from_seconds(theirs.saturating_sub(shift))
 }
 
+/// What the workers that live count of their connections: full handshakes, resumed, plain, unknown.
+#[must_use]
+pub fn connections(report: &TapReport) -> [u64; 4] {
+    report.workers.iter().fold([0; 4], |all, worker| {
+        let more = [worker.full, worker.resumed, worker.plain, worker.unknown];
+        std::array::from_fn(|kind| {
+            let (sum, more) = (all.get(kind).copied(), more.get(kind).copied());
+            sum.unwrap_or_default().saturating_add(more.unwrap_or_default())
+        })
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -44,7 +44,7 @@ pub(super) fn gauges(gateway: &Gateway, hub: &Hub, now: UnixTime, to: &mut Gauge
             Severity::Error => "error",
         };
         to.add(&metric::FINDINGS, &[name, severity], 1.0);
-        to.add(&metric::FINDING, &[name, &finding.code], 1.0);
+        to.add(&metric::FINDING, &[name, &finding.code, severity], 1.0);
     }
     if let Some(ledger) = gateway.publisher.ledger().filter(|_| hub.is_ready(name)) {
         to.set(
@@ -73,7 +73,7 @@ pub(super) fn gauges(gateway: &Gateway, hub: &Hub, now: UnixTime, to: &mut Gauge
             to.lowest(&metric::NEAR_END, &[name, host], figure(end.seconds()));
         }
     }
-    endpoints(gateway, name, to);
+    endpoints(gateway, name, now, to);
     let machine = gateway.machine();
     let in_flight =
         machine.is_some_and(|m| m.in_flight.is_some() || m.drifts().any(|(.., d)| d.proving.is_some()));
@@ -91,7 +91,7 @@ pub(super) fn gauges(gateway: &Gateway, hub: &Hub, now: UnixTime, to: &mut Gauge
     }
 }
 
-fn endpoints(gateway: &Gateway, name: &str, to: &mut Gauges) {
+fn endpoints(gateway: &Gateway, name: &str, now: UnixTime, to: &mut Gauges) {
     for (endpoint, (answers, _)) in &gateway.answers {
         to.set(&metric::ENDPOINT_UP, &[name, endpoint], f64::from(u8::from(*answers)));
         for verdict in metric::VERDICTS {
@@ -104,13 +104,22 @@ fn endpoints(gateway: &Gateway, name: &str, to: &mut Gauges) {
     for class in metric::CLASSES {
         to.set(&metric::DRIFT_HOSTS, &[name, class], 0.0);
     }
+    to.set(&metric::ACKNOWLEDGED, &[name], 0.0);
+    for (endpoint, connections) in &gateway.connections {
+        for (kind, so_many) in metric::CONNECTION_KINDS.iter().zip(connections) {
+            let so_many = figure(i64::try_from(*so_many).unwrap_or(i64::MAX));
+            to.set(&metric::CONNECTIONS, &[name, endpoint, kind], so_many);
+        }
+    }
     let mut drifts = Vec::new();
     // Counted here, and not series by series: there are as many sights as hosts times endpoints.
-    let mut counted: BTreeMap<&str, (BTreeMap<&'static str, usize>, Option<UnixTime>)> = BTreeMap::new();
+    let mut counted: BTreeMap<&str, (BTreeMap<&'static str, usize>, Option<UnixTime>, usize)> =
+        BTreeMap::new();
     for (host, sights) in gateway.sights.iter() {
         let mut worst: Option<Verdict> = None;
         for (endpoint, sight) in sights.iter() {
-            let (verdicts, first) = counted.entry(endpoint).or_default();
+            let (verdicts, first, workers) = counted.entry(endpoint).or_default();
+            *workers = sight.workers.len().max(*workers);
             *verdicts.entry(sight.verdict.as_str()).or_default() += 1;
             if let Some(end) = sight.not_after {
                 *first = Some(first.map_or(end, |first| first.min(end)));
@@ -121,16 +130,25 @@ fn endpoints(gateway: &Gateway, name: &str, to: &mut Gauges) {
             }
         }
         if let Some(Verdict::Drift(class)) = worst {
-            to.add(&metric::DRIFT_HOSTS, &[name, class.as_str()], 1.0);
+            match gateway.acknowledges(host, now) {
+                true => to.add(&metric::ACKNOWLEDGED, &[name], 1.0),
+                false => to.add(&metric::DRIFT_HOSTS, &[name, class.as_str()], 1.0),
+            }
         }
     }
-    for (endpoint, (verdicts, first)) in counted {
+    for (endpoint, (verdicts, first, workers)) in counted {
+        if workers > 0 {
+            to.set(&metric::WORKERS_SEEN, &[name, endpoint], count(workers));
+        }
         for (verdict, hosts) in verdicts {
             to.add(&metric::ENDPOINT_HOSTS, &[name, endpoint, verdict], count(hosts));
         }
         if let Some(end) = first {
             to.lowest(&metric::ENDPOINT_NOT_AFTER, &[name, endpoint], figure(end.seconds()));
         }
+    }
+    for (endpoint, end) in gateway.unlisted.ends() {
+        to.lowest(&metric::ENDPOINT_NOT_AFTER, &[name, endpoint], figure(end.seconds()));
     }
     drifts.sort_unstable();
     for (since, endpoint, host, class) in drifts.into_iter().take(metric::MOST_HOST_SERIES) {

@@ -6,6 +6,7 @@ use crate::observe::Outcome;
 use crate::observe::judge::Judged;
 use crate::observe::verifier::Possession;
 use crate::observe::workers::Proof;
+use certdrift_contract::index::DEFAULT;
 use certdrift_contract::{Evidence, Fingerprint, UnixTime, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -63,6 +64,39 @@ impl Sight {
     fn set_wrong(&mut self, blind: Option<String>, findings: Vec<Finding>) {
         let wrong = Wrong { blind, findings };
         self.wrong = (wrong != Wrong::default()).then(|| Box::new(wrong));
+    }
+}
+
+/// When what is served ends of hosts that no ledger lists (any more): endpoint → host → end. Bounded by what the observer remembers.
+#[derive(Debug, Default)]
+pub struct Unlisted(BTreeMap<String, BTreeMap<String, UnixTime>>);
+
+impl Unlisted {
+    /// Takes what was seen; without an end, nothing is served for it any more.
+    pub fn saw(&mut self, endpoint: &str, host: &str, not_after: Option<UnixTime>) {
+        let hosts = self.0.entry(endpoint.to_owned()).or_default();
+        match not_after {
+            Some(end) => drop(hosts.insert(host.to_owned(), end)),
+            None => drop(hosts.remove(host)),
+        }
+    }
+
+    /// These are listed: what is served for them is seen otherwise. So is what is served to no name, while any are.
+    pub fn listed(&mut self, listed: &[Arc<str>]) {
+        let known: BTreeSet<&str> = listed.iter().map(AsRef::as_ref).collect();
+        for hosts in self.0.values_mut() {
+            hosts.retain(|host, _| !known.contains(host.as_str()) && (known.is_empty() || host != DEFAULT));
+        }
+    }
+
+    /// Only these endpoints are there still.
+    pub fn keep(&mut self, endpoint: impl Fn(&str) -> bool) {
+        self.0.retain(|name, _| endpoint(name));
+    }
+
+    /// The earliest end at each endpoint.
+    pub fn ends(&self) -> impl Iterator<Item = (&str, UnixTime)> {
+        self.0.iter().filter_map(|(endpoint, hosts)| Some((endpoint.as_str(), *hosts.values().min()?)))
     }
 }
 

@@ -73,14 +73,22 @@ fn each_alert_has_a_case_that_fires_and_a_near_miss() {
     }
 }
 
+fn metrics_in(expression: &str) -> Vec<&str> {
+    let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.filter(|word| word.starts_with("certdrift_")).collect()
+}
+
+fn annotation<'a>(rule: &'a Value, name: &str) -> &'a str {
+    rule["annotations"][name].as_str().unwrap_or_else(|| panic!("{}: no {name}", rule["alert"]))
+}
+
 #[test]
 fn what_alerts_speak_of_is_there() {
     let metrics: BTreeSet<&str> = catalogue::ALL.iter().map(|metric| metric.name).collect();
     let codes: BTreeSet<&str> = certdrift::finding::CATALOGUE.iter().map(|kind| kind.code).collect();
     for rule in all() {
         let expression = rule["expr"].as_str().unwrap();
-        let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-        let named: Vec<&str> = words.filter(|word| word.starts_with("certdrift_")).collect();
+        let named = metrics_in(expression);
         assert!(
             !named.is_empty() && named.iter().all(|name| metrics.contains(name.trim_end_matches("_total"))),
             "{expression}"
@@ -88,7 +96,102 @@ fn what_alerts_speak_of_is_there() {
         let text = rule.to_string();
         for (at, _) in text.match_indices("CD-") {
             let code = text.get(at..at + 6).unwrap();
-            assert!(codes.contains(code), "{code} in {}", rule["alert"]);
+            // In an expression a code may be a pattern: `CD-40[1-4]`.
+            assert!(codes.contains(code) || code.ends_with('['), "{code} in {}", rule["alert"]);
         }
     }
+}
+
+#[test]
+fn each_alert_carries_its_code_and_leads_to_its_page() {
+    for rule in all() {
+        let (code, url) = (annotation(&rule, "code"), annotation(&rule, "runbook_url"));
+        let page = url.strip_prefix("https://github.com/certdrift/certdrift/blob/main/").unwrap();
+        let page = xtask::workspace::root().join(page);
+        assert!(page.exists(), "{}: {}", rule["alert"], page.display());
+        // One for whatever code stands leads to the list of all.
+        let name = page.file_name().unwrap().to_str().unwrap();
+        assert!(
+            name.starts_with(&format!("{code}-")) || code == "{{ $labels.code }}" && name == "README.md",
+            "{url}"
+        );
+        for part in ["summary", "description"] {
+            assert!(annotation(&rule, part).len() > 20, "{part} of {}", rule["alert"]);
+        }
+    }
+}
+
+/// docs/alerts.md: the alerts that it lists with severity and code, and the codes that it says have none.
+fn page() -> (BTreeSet<(String, String, String)>, BTreeSet<String>) {
+    let page = std::fs::read_to_string(xtask::workspace::root().join("docs/alerts.md")).unwrap();
+    let (listed, none) = page.split_once("## Errors without an alert").unwrap();
+    let cells = |line: &str| line.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<String>>();
+    let rows = listed.lines().filter(|line| line.starts_with("| `")).map(cells);
+    let rows = rows.flat_map(|row| {
+        let name = row[1].trim_matches('`').to_owned();
+        let severities: Vec<String> = row[2].split(", ").map(str::to_owned).collect();
+        severities.into_iter().map(move |severity| (name.clone(), severity, row[5].clone()))
+    });
+    let codes = none.lines().filter(|line| line.starts_with("| CD-")).map(cells);
+    let codes = codes.flat_map(|row| {
+        assert!(row[2].len() > 10, "who tells them? {row:?}");
+        row[1].split(", ").map(str::to_owned).collect::<Vec<_>>()
+    });
+    (rows.collect(), codes.collect())
+}
+
+#[test]
+fn each_error_is_alerted_by_one_alert_or_is_said_to_have_none_and_why() {
+    let (listed, none) = page();
+    let text = |rule: &Value, at: &str| rule.pointer(at).unwrap().as_str().unwrap().to_owned();
+    let rules: BTreeSet<(String, String, String)> = all()
+        .iter()
+        .map(|rule| {
+            let code = text(rule, "/annotations/code");
+            let code = if code.starts_with("CD-") { code } else { "its own".to_owned() };
+            (text(rule, "/alert"), text(rule, "/labels/severity"), code)
+        })
+        .collect();
+    assert_eq!(listed, rules, "docs/alerts.md lists the alerts that there are");
+    // What the alert for all others leaves to alerts of their own: codes, or `CD-40[1-4]` for some.
+    let generic = all().into_iter().find(|rule| rule["alert"] == "CertdriftFinding").unwrap();
+    let expression = text(&generic, "/expr");
+    let left_out = expression.split_once("code!~\"").unwrap().1.split('"').next().unwrap().to_owned();
+    let is_left_out = |code: &str| {
+        left_out.split('|').any(|pattern| match pattern.split_once('[') {
+            None => pattern == code,
+            Some((stem, range)) => {
+                let (from, to) = range.trim_end_matches(']').split_once('-').unwrap();
+                code.strip_prefix(stem).is_some_and(|last| from <= last && last <= to)
+            }
+        })
+    };
+    // Every drift is alerted as one, whatever was tried against it.
+    let drift = "CD-40";
+    for kind in certdrift::finding::CATALOGUE {
+        let is_error = kind.severity == certdrift::finding::Severity::Error;
+        let has_own = rules.iter().any(|(.., code)| code == kind.code);
+        if is_left_out(kind.code) {
+            assert!(has_own || kind.code.starts_with(drift), "{} has no alert", kind.code);
+        }
+        assert!(!none.contains(kind.code) || (is_error && !has_own), "{} is listed as without", kind.code);
+    }
+    let codes: BTreeSet<&str> = certdrift::finding::CATALOGUE.iter().map(|kind| kind.code).collect();
+    assert!(none.iter().all(|code| codes.contains(code.as_str())), "{none:?}");
+}
+
+#[test]
+fn the_chart_holds_the_very_rules_that_are_tested() {
+    let kept =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster_chart_installs/kept/everything.yaml");
+    let kept = std::fs::read_to_string(kept).unwrap();
+    let rule =
+        kept.split("\n---\n").find(|text| text.contains("kind: PrometheusRule")).expect("it is on there");
+    let rule: Value = serde_saphyr::from_str(rule).unwrap();
+    let groups = rule["spec"]["groups"].as_array().unwrap();
+    let same = groups.iter().flat_map(|group| group["rules"].as_array().unwrap()).eq(&all());
+    assert!(
+        same,
+        "write it with: CERTDRIFT_WRITE=1 cargo test --workspace --test cluster_chart_installs kept"
+    );
 }

@@ -6,9 +6,11 @@ mod take;
 
 use super::endpoint::{Endpoint, Looked, Polled};
 use super::expectations::Expectations;
+use super::former::Former;
 use super::judge::Judged;
 use super::pace::Pace;
 use super::plan::{Next, Plan, Reason};
+use super::verifier::Offer;
 use super::workers::{Coverage, Proof};
 use crate::clock;
 use crate::finding::Finding;
@@ -89,6 +91,22 @@ pub enum Seen {
         /// By Kong's status.
         hash: Box<str>,
     },
+    /// What its tap counts of the connections of its workers.
+    Connections {
+        /// Its name.
+        endpoint: String,
+        /// Full handshakes, resumed sessions, without TLS, unknown.
+        by_kind: [u64; 4],
+    },
+    /// What it serves for a host that the ledger does not list.
+    Unlisted {
+        /// Name of the endpoint.
+        endpoint: String,
+        /// The host, as a ledger listed it, or `default`.
+        host: String,
+        /// End of validity; none once nothing is served that covers the host.
+        not_after: Option<UnixTime>,
+    },
     /// It takes a request and does not answer; or it answers again.
     Silent {
         /// Name of the endpoint.
@@ -124,6 +142,8 @@ impl Seen {
             | Self::Unreachable { endpoint, .. }
             | Self::Proven { endpoint, .. }
             | Self::Configuration { endpoint, .. }
+            | Self::Connections { endpoint, .. }
+            | Self::Unlisted { endpoint, .. }
             | Self::Silent { endpoint, .. }
             | Self::Pushes { endpoint, .. }
             | Self::Source { endpoint, .. } => endpoint,
@@ -170,6 +190,7 @@ pub async fn endpoint(
 
 enum Done {
     Looked { host: Arc<str>, reason: Reason, looked: Looked },
+    Former { host: Arc<str>, looked: Looked },
     Polled(Box<Polled>),
 }
 
@@ -180,6 +201,7 @@ struct Watcher {
     started: Instant,
     expectations: Option<Arc<Expectations>>,
     plan: Plan,
+    former: Former,
     pace: Pace,
     running: JoinSet<Done>,
     looking: usize,
@@ -211,6 +233,7 @@ impl Watcher {
             silent: false,
             endpoint: Arc::new(endpoint),
             plan: Plan::new(sweep),
+            former: Former::new(sweep),
             pace: Pace::new(settings.per_second),
             settings,
             out,
@@ -252,6 +275,8 @@ impl Watcher {
             self.coverage.remove(host);
         }
         self.plan.replace(Arc::clone(&new.hosts), changed);
+        let before = self.expectations.as_ref().map(|before| Arc::clone(&before.hosts));
+        self.former.replace(before.as_ref(), &new.hosts, self.millis());
         self.strangers.retain(|(host, _), _| new.hosts.contains(host));
         self.expectations = Some(new);
     }
@@ -271,7 +296,7 @@ impl Watcher {
     /// Starts what is due, and says how long nothing else will be.
     fn start_what_is_due(&mut self) -> Duration {
         let now = self.now();
-        let mut pause = self.start_poll(now);
+        let mut pause = self.start_poll(now).min(self.start_former(now));
         while self.looking < IN_FLIGHT {
             if self.resume > now {
                 pause = pause.min(self.resume.saturating_sub(now));
@@ -315,6 +340,32 @@ impl Watcher {
         });
     }
 
+    /// Looks at a host that no ledger lists, if it is time, and nothing else waits for this endpoint to answer again.
+    fn start_former(&mut self, now: Duration) -> Duration {
+        if self.resume > now || (self.failures > 0 && self.looking > 0) {
+            return LONGEST_PAUSE;
+        }
+        if let Err(wait) = self.pace.clone().take(2, now) {
+            return wait;
+        }
+        let at = self.millis();
+        match self.former.next(at) {
+            Ok(host) => {
+                let (endpoint, timeout) = (Arc::clone(&self.endpoint), self.settings.timeout);
+                let gate = Arc::clone(&self.settings.gate);
+                let _ = self.pace.take(1, now);
+                self.looking = self.looking.saturating_add(1);
+                self.running.spawn(async move {
+                    let _turn = gate.acquire().await;
+                    let looked = endpoint.look(&host, &[Offer::Any], false, 0, timeout).await;
+                    Done::Former { host, looked }
+                });
+                LONGEST_PAUSE
+            }
+            Err(due) => Duration::from_millis(due.saturating_sub(at)).min(LONGEST_PAUSE),
+        }
+    }
+
     fn start_poll(&mut self, now: Duration) -> Duration {
         let has_any =
             self.endpoint.tap.is_some() || self.endpoint.report.is_some() || self.endpoint.status.is_some();
@@ -339,6 +390,10 @@ impl Watcher {
                 if let Some(expectations) = self.expectations.clone() {
                     self.looked(host, reason, &expectations, looked).await;
                 }
+            }
+            Done::Former { host, looked } => {
+                self.looking = self.looking.saturating_sub(1);
+                self.former(&host, looked).await;
             }
             Done::Polled(polled) => {
                 self.polling = false;

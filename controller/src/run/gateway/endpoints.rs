@@ -170,6 +170,7 @@ impl Gateway {
         for endpoint in gone {
             self.answers.remove(&endpoint);
             self.workers.remove(&endpoint);
+            self.connections.remove(&endpoint);
             self.loaded.keep(|name| name != endpoint);
             self.pushes.silent.remove(&endpoint);
             let of_it = format!(" of {endpoint}");
@@ -181,6 +182,7 @@ impl Gateway {
         }
         let there: BTreeSet<&str> = self.places.iter().map(|p| p.endpoint.name.as_str()).collect();
         self.sights.keep(|name| there.contains(name));
+        self.unlisted.keep(|name| there.contains(name));
         let ours: BTreeSet<&str> =
             self.places.iter().filter(|p| !p.endpoint.edge).map(|p| p.endpoint.name.as_str()).collect();
         self.renewals.keep(|_| true, |name, _| ours.contains(name));

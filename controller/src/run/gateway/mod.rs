@@ -29,7 +29,7 @@ mod told;
 
 use super::Hub;
 use super::renewals::Renewals;
-use super::sights::Sights;
+use super::sights::{Sights, Unlisted};
 use crate::cluster::ObjectName;
 use crate::config;
 use crate::converge::{Acknowledgement, Event, Intent, Millis, Record, State};
@@ -46,7 +46,7 @@ use crate::rehearse::canary::Canary;
 use crate::remedy::history::History;
 use crate::remedy::state_file::StateFile;
 use crate::source::inventory::Inventory;
-use certdrift_contract::Ledger;
+use certdrift_contract::{Ledger, UnixTime};
 use origin::{Clustered, Origin};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -99,11 +99,15 @@ pub struct Gateway {
     /// Where the ledger is, for people.
     pub(super) ledger_place: String,
     pub(super) sights: Sights,
+    /// What is served for hosts that the ledger does not list.
+    pub(super) unlisted: Unlisted,
     pub(super) publisher: Publisher,
     pub(super) renewals: Renewals,
     pub(super) records: VecDeque<Record>,
     pub(super) alerts: BTreeMap<(String, String), Finding>,
     pub(super) answers: BTreeMap<String, (bool, String)>,
+    /// By endpoint, what its tap counts of its connections, in the order of the metric's kinds.
+    pub(super) connections: BTreeMap<String, [u64; 4]>,
     pub(super) invalid: BTreeSet<String>,
     pub(super) inventory: Option<Arc<Inventory>>,
     pub(super) beat: Millis,
@@ -206,11 +210,13 @@ impl Gateway {
         let mut gateway = Self {
             ledger_place,
             sights,
+            unlisted: Unlisted::default(),
             publisher,
             renewals,
             records,
             alerts: BTreeMap::new(),
             answers: BTreeMap::new(),
+            connections: BTreeMap::new(),
             invalid: BTreeSet::new(),
             inventory: None,
             beat: now,
@@ -265,6 +271,12 @@ impl Gateway {
             renewals: std::mem::take(&mut self.renewals),
             canary,
         }
+    }
+
+    /// Whether somebody lets a host's drift be, now.
+    pub(super) fn acknowledges(&self, host: &str, now: UnixTime) -> bool {
+        let known = self.machine.as_ref().and_then(|machine| machine.acknowledged.get(host));
+        known.is_some_and(|acknowledged| Millis::from(now) < acknowledged.until)
     }
 
     /// What the machine remembers.

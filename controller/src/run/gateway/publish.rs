@@ -73,6 +73,7 @@ impl Gateway {
             match Expectations::new(Arc::clone(&ledger), families, self.expectations.as_deref()) {
                 Ok(new) => {
                     self.sights.hosts(&new.hosts, &changed);
+                    self.unlisted.listed(&new.hosts);
                     let new = Arc::new(new);
                     self.expectations = Some(Arc::clone(&new));
                     effects.push(Effect::Expect(new));

@@ -64,6 +64,14 @@ impl Gateway {
                 }
                 Vec::new()
             }
+            Seen::Connections { endpoint, by_kind } => {
+                self.connections.insert(endpoint, by_kind);
+                Vec::new()
+            }
+            Seen::Unlisted { endpoint, host, not_after } => {
+                self.unlisted.saw(&endpoint, &host, not_after);
+                Vec::new()
+            }
             Seen::Silent { endpoint, silent } => {
                 self.is_silent(endpoint, silent, now);
                 Vec::new()
