@@ -91,6 +91,17 @@ pub(super) fn gauges(gateway: &Gateway, hub: &Hub, now: UnixTime, to: &mut Gauge
     }
 }
 
+/// Of one endpoint.
+#[derive(Default)]
+struct Counted {
+    /// Hosts by verdict.
+    verdicts: BTreeMap<&'static str, usize>,
+    /// The first end of what it serves.
+    first: Option<UnixTime>,
+    /// Workers that are known of one host, at most.
+    workers: usize,
+}
+
 fn endpoints(gateway: &Gateway, name: &str, now: UnixTime, to: &mut Gauges) {
     for (endpoint, (answers, _)) in &gateway.answers {
         to.set(&metric::ENDPOINT_UP, &[name, endpoint], f64::from(u8::from(*answers)));
@@ -113,12 +124,11 @@ fn endpoints(gateway: &Gateway, name: &str, now: UnixTime, to: &mut Gauges) {
     }
     let mut drifts = Vec::new();
     // Counted here, and not series by series: there are as many sights as hosts times endpoints.
-    let mut counted: BTreeMap<&str, (BTreeMap<&'static str, usize>, Option<UnixTime>, usize)> =
-        BTreeMap::new();
+    let mut counted: BTreeMap<&str, Counted> = BTreeMap::new();
     for (host, sights) in gateway.sights.iter() {
         let mut worst: Option<Verdict> = None;
         for (endpoint, sight) in sights.iter() {
-            let (verdicts, first, workers) = counted.entry(endpoint).or_default();
+            let Counted { verdicts, first, workers } = counted.entry(endpoint).or_default();
             *workers = sight.workers.len().max(*workers);
             *verdicts.entry(sight.verdict.as_str()).or_default() += 1;
             if let Some(end) = sight.not_after {
@@ -136,7 +146,7 @@ fn endpoints(gateway: &Gateway, name: &str, now: UnixTime, to: &mut Gauges) {
             }
         }
     }
-    for (endpoint, (verdicts, first, workers)) in counted {
+    for (endpoint, Counted { verdicts, first, workers }) in counted {
         if workers > 0 {
             to.set(&metric::WORKERS_SEEN, &[name, endpoint], count(workers));
         }
