@@ -198,6 +198,8 @@ pub const CATALOGUE: &[&Kind] = &[
     &crate::cli::drill::findings::NOT_LOOKED_AT,
     &crate::rehearse::findings::CANARY_FAILED,
     &crate::rehearse::findings::CANARY_NOT_ROTATED,
+    &crate::cli::audit::findings::UNREAD,
+    &crate::cli::audit::findings::NO_GATEWAY,
     &crate::cli::man::NOT_WRITTEN,
     &crate::cli::man::NO_SUCH_PAGE,
     &crate::cli::run::NO_RUNTIME,

@@ -87,17 +87,45 @@ impl Scene {
     }
 }
 
+fn set(cluster: Cluster, prefix: &str) -> (Scene, Fingerprint) {
+    let namespace = cluster.namespace(prefix).unwrap();
+    let n = namespace.name();
+    let (object, leaf) = secret(n, "s", HOST);
+    cluster.apply(&object).unwrap();
+    cluster.apply(&ingress(n, HOST, "s")).unwrap();
+    let kong = cluster.kong(n, n, 2).unwrap();
+    kong.ready().unwrap();
+    (Scene { cluster, namespace, kong }, leaf)
+}
+
+#[test]
+fn a_pod_that_has_no_configuration_says_so_by_port_forward() {
+    inside_of(pictures(), |cluster| {
+        let (scene, _) = set(cluster, "auditempty");
+        let account = Account::new(&scene.cluster, scene.n(), "auditor", &reads(true));
+        // As with KIC's feature gate: nobody looks at the gateways as long as no object changes.
+        scene.kong.faults(&json!({"fallback": true})).unwrap();
+        wait::until("a pass without a change", PATIENCE, || {
+            let metrics = scene.kong.metrics().map_err(|e| e.to_string())?;
+            let skips = metrics.lines().any(|l| l.contains("cache_hit") && !l.ends_with(" 0"));
+            if skips { Ok(()) } else { Err(metrics) }
+        });
+        let gone = format!("pod/{}", scene.kong.pods().unwrap()[0].name);
+        scene.cluster.kubectl(&["delete", &gone, "-n", scene.n()]).unwrap();
+        wait::until("it to be told", PATIENCE, || {
+            let ran = scene.audit(&account, &["-o", "json"]);
+            let host = &ran.json()["gateways"][0]["hosts"][0];
+            let told = host["cause"] == "pod-empty" && ran.code == Some(1);
+            if told { Ok(()) } else { Err(format!("{ran:?}")) }
+        });
+    });
+}
+
 #[test]
 fn every_pod_is_seen_by_port_forward_and_only_what_is_read_is_asked_for() {
     inside_of(pictures(), |cluster| {
-        let namespace = cluster.namespace("audit").unwrap();
-        let n = namespace.name().to_owned();
-        let (object, leaf) = secret(&n, "s", HOST);
-        cluster.apply(&object).unwrap();
-        cluster.apply(&ingress(&n, HOST, "s")).unwrap();
-        let kong = cluster.kong(&n, &n, 2).unwrap();
-        kong.ready().unwrap();
-        let scene = Scene { cluster: cluster.clone(), namespace, kong };
+        let (scene, leaf) = set(cluster, "audit");
+        let (cluster, n) = (scene.cluster.clone(), scene.n().to_owned());
         let account = Account::new(&cluster, &n, "auditor", &reads(true));
         let mark = cluster.audit_mark().unwrap();
 

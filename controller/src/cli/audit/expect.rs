@@ -1,5 +1,6 @@
 //! What a gateway has to serve, by the controller's own rules; and what could not be read costs. Pure.
 use super::find::Chosen;
+use super::findings::UNREAD;
 use super::read::World;
 use super::report::Unread;
 use crate::binding::assemble::{Assembled, Cluster, Memory, Secrets, assemble};
@@ -57,6 +58,7 @@ pub fn costs(world: &World) -> Vec<Unread> {
         }
     };
     let told = world.unread.iter().map(|unread| Unread {
+        code: UNREAD.code,
         kind: unread.kind.to_owned(),
         namespace: unread.namespace.clone(),
         why: unread.why.clone(),

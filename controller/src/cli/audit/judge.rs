@@ -3,8 +3,10 @@ use super::expect::{Expected, is_keyless};
 use super::find::Chosen;
 use super::read::World;
 use super::report::{Gateway, Hop, Host, Pod, Seen, Verdict};
+use crate::binding::Bound;
 use crate::diagnose::{self, Cause};
 use crate::finding::{Finding, Severity};
+use crate::issuance::findings::NOT_STORED;
 use crate::observe::endpoint::Sight;
 use crate::observe::handshake::Look;
 use crate::observe::judge::{Judged, judged, worst};
@@ -29,7 +31,7 @@ pub fn gateway(
     sights: &Sights,
     now: UnixTime,
 ) -> Gateway {
-    let rows = Rows { world, expected, pods: &pods, sights, now };
+    let rows = Rows::new(world, expected, &pods, sights, now);
     let mut hosts: Vec<Host> = Vec::new();
     for (source, by, group) in expected.memory.claimed() {
         hosts.extend(group.iter().map(|host| rows.host(host.as_str(), Some(host), source, &by.to_string())));
@@ -74,19 +76,55 @@ struct Rows<'a> {
     pods: &'a [Pod],
     sights: &'a Sights,
     now: UnixTime,
+    /// What each source has, by its name.
+    bound: BTreeMap<&'a str, &'a Bound>,
+    /// Certificates by the Secret that they are stored in, as findings name them.
+    certificates: BTreeMap<String, Vec<String>>,
+    /// Secrets whose next certificate is signed and not stored.
+    not_stored: BTreeSet<String>,
+    /// Certificates that something else is told of.
+    stuck: BTreeSet<&'a str>,
 }
 
-impl Rows<'_> {
+impl<'a> Rows<'a> {
+    fn new(
+        world: &'a World,
+        expected: &'a Expected,
+        pods: &'a [Pod],
+        sights: &'a Sights,
+        now: UnixTime,
+    ) -> Self {
+        let mut certificates: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for certificate in &world.certificates {
+            let object = format!("Certificate {}", certificate.metadata.object());
+            certificates.entry(certificate.secret().to_string()).or_default().push(object);
+        }
+        let issuance = &expected.issuance;
+        let told = issuance.findings.iter().filter(|finding| finding.code != NOT_STORED.code);
+        let entries = &expected.assembled.binding.entries;
+        Self {
+            world,
+            expected,
+            pods,
+            sights,
+            now,
+            bound: entries.iter().map(|bound| (&*bound.source, &**bound)).collect(),
+            certificates,
+            not_stored: issuance.not_stored.iter().map(ToString::to_string).collect(),
+            stuck: told.map(|finding| finding.object.as_str()).collect(),
+        }
+    }
+
     fn host(&self, name: &str, pattern: Option<&HostPattern>, source: &str, by: &str) -> Host {
         let binding = &self.expected.assembled.binding;
         let members: Vec<&str> = source.split('+').collect();
         let bound = match pattern {
-            Some(_) => binding.entries.iter().find(|bound| *bound.source == *source).map(AsRef::as_ref),
+            Some(_) => self.bound.get(source).copied(),
             None => binding.default.as_ref(),
         };
         let held = binding.held.contains(source) || members.iter().any(|m| binding.held.contains(*m));
         let covered = bound.is_some_and(|b| pattern.is_none_or(|host| b.hosts.contains(host)));
-        let not_stored = self.expected.issuance.not_stored.iter().any(|s| members.contains(&&*s.to_string()));
+        let not_stored = members.iter().any(|member| self.not_stored.contains(*member));
         // What is held there is bad; where nothing may be read, it is only not known.
         let bad = bound.is_some() && !covered || held && !is_keyless(self.world);
         let stored = if not_stored || bad {
@@ -135,20 +173,11 @@ impl Rows<'_> {
         if self.world.is_unread("certificates") || self.world.is_unread("certificaterequests") {
             return Hop::Unknown;
         }
-        let of = self.world.certificates.iter().filter(|c| members.contains(&&*c.secret().to_string()));
-        let objects: BTreeSet<String> = of.map(|c| format!("Certificate {}", c.metadata.object())).collect();
-        if objects.is_empty() {
+        let mut its = members.iter().filter_map(|member| self.certificates.get(*member)).flatten().peekable();
+        if its.peek().is_none() {
             return Hop::None;
         }
-        let not_stored = |finding: &Finding| {
-            self.expected.issuance.not_stored.iter().any(|secret| members.contains(&&*secret.to_string()))
-                && finding.code == crate::issuance::findings::NOT_STORED.code
-        };
-        let mut findings = self.expected.issuance.findings.iter();
-        match findings.any(|finding| objects.contains(&finding.object) && !not_stored(finding)) {
-            true => Hop::Bad,
-            false => Hop::Good,
-        }
+        if its.any(|certificate| self.stuck.contains(certificate.as_str())) { Hop::Bad } else { Hop::Good }
     }
 
     /// What each pod served of a host, judged.

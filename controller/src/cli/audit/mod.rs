@@ -6,6 +6,7 @@
 //! ```
 pub mod expect;
 pub mod find;
+pub mod findings;
 pub mod judge;
 pub mod look;
 mod pass;

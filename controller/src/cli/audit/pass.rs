@@ -1,12 +1,14 @@
 //! The rim: one reading of the cluster and one look at its gateways; and a second where the first looks wrong.
 use super::expect::{self, Expected};
 use super::find::{self, Chosen, Named};
+use super::findings::NO_GATEWAY;
 use super::judge::{self, Sights};
 use super::look::{self, Hosts, Manner, Seat};
 use super::read::{Scope, World};
 use super::report::{self, Gateway, Hop, Pod, Report, Verdict};
 use super::{Args, Talk};
 use crate::cli::Failure;
+use crate::cli::output::count;
 use crate::clock;
 use crate::cluster::{ObjectName, connect};
 use crate::config::Config;
@@ -106,7 +108,7 @@ fn manner(args: &Args) -> Manner {
 }
 
 /// Hosts, by gateway, that a second look may find otherwise: they drift, or a renewal is on its way.
-fn suspicious(pass: &Pass, report: &Report) -> Vec<(String, String)> {
+fn suspicious(pass: &Pass, report: &Report) -> BTreeSet<(String, String)> {
     let issued = Issued::new(&pass.world.certificates, &pass.world.requests);
     let on_its_way: Vec<String> = issued
         .certificates()
@@ -212,7 +214,7 @@ async fn look(
     client: &kube::Client,
     args: &Args,
     pass: &Pass,
-    again: Option<(&Pass, &[(String, String)])>,
+    again: Option<(&Pass, &BTreeSet<(String, String)>)>,
     kept: &Kept,
     talk: &Talk,
 ) {
@@ -226,9 +228,9 @@ async fn look(
             let wanted = |host: &&Arc<str>| {
                 let Some((_, wrong)) = again else { return true };
                 let known = |sights: &Sights| sights.contains_key(&(seat.pod.to_string(), Arc::clone(host)));
-                let is_wrong =
-                    |(gateway, bad): &(String, String)| *gateway == scene.chosen.name && **bad == ***host;
-                wrong.iter().any(is_wrong) || !sights.as_deref().is_some_and(known) || changed.contains(*host)
+                wrong.contains(&(scene.chosen.name.clone(), host.to_string()))
+                    || !sights.as_deref().is_some_and(known)
+                    || changed.contains(*host)
             };
             let hosts: Hosts = expectations
                 .hosts
@@ -277,9 +279,19 @@ fn reported(args: &Args, pass: &Pass, kept: &Kept) -> Report {
         way: if args.direct { "direct" } else { "port-forward" },
         per_second: args.rate,
         handshakes: kept.handshakes.get(),
+        findings: gateways.is_empty().then(|| no_gateway(args, pass)).into_iter().collect(),
         gateways,
         unbound: judge::unbound(&pass.world, &expected),
     }
+}
+
+fn no_gateway(args: &Args, pass: &Pass) -> Finding {
+    let place = args.namespace.as_ref().map_or("the cluster".to_owned(), |n| format!("namespace {n}"));
+    let why = match pass.world.unread.iter().find(|unread| unread.kind == "pods") {
+        Some(unread) => format!("its pods could not be read: {}", unread.why),
+        None => format!("none of {} is one that is known", count(pass.world.pods.len(), "pod", "pods")),
+    };
+    NO_GATEWAY.on(place, why)
 }
 
 fn shown(pass: &Pass, scene: &Scene, kept: &Kept, now: UnixTime) -> Gateway {

@@ -146,6 +146,8 @@ pub struct Gateway {
 /// What could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Unread {
+    /// `CD-580`
+    pub code: &'static str,
     /// Plural.
     pub kind: String,
     /// None for all namespaces, or a kind that is in none.
@@ -178,6 +180,9 @@ pub struct Report {
     pub handshakes: usize,
     /// By name.
     pub gateways: Vec<Gateway>,
+    /// What keeps the whole of it from an answer.
+    #[schemars(with = "Vec<serde_json::Value>")]
+    pub findings: Vec<Finding>,
     /// Certificates that no host of these gateways is bound to.
     pub unbound: Vec<String>,
 }

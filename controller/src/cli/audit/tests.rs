@@ -365,3 +365,34 @@ fn a_certificate_whose_secret_no_host_has_is_named() {
 fn the_schema_is_what_the_answer_has() {
     crate::config::tests::kept("deploy/schema/audit.schema.json", &super::report::schema_text());
 }
+
+#[test]
+fn a_signed_certificate_that_its_secret_does_not_hold_is_not_stored_once_it_has_lasted() {
+    let authority = Authority::new();
+    let (old, new) = (authority.leaf(&[HOST], -60, 30), authority.leaf(&[HOST], -1, 90));
+    let mut world = bound(&old);
+    let signed = base64::engine::general_purpose::STANDARD.encode(&new.certificate);
+    world.certificates = vec![object(
+        json!({"metadata": {"name": "x", "namespace": "demo", "uid": "c"}, "spec": {"secretName": "s"},
+        "status": {"revision": 1, "conditions": [{"type": "Ready", "status": "True"}, {"type": "Issuing", "status": "True"}]}}),
+    )];
+    world.requests = vec![object(json!({"metadata": {"name": "x-2", "namespace": "demo", "uid": "r",
+            "annotations": {"cert-manager.io/certificate-revision": "2"},
+            "ownerReferences": [{"kind": "Certificate", "name": "x", "uid": "c", "controller": true}]},
+        "status": {"certificate": signed, "conditions": [{"type": "Ready", "status": "True"}]}}))];
+    let chosen = chosen(&world).remove(0);
+    let mut memory = follow::Memory::default();
+    let mut looked = |after: i64| {
+        let now = NOW.plus(after);
+        let expected =
+            expect::expected(&world, &[], &chosen, &Selection::default(), &mut memory, now).unwrap();
+        judge::gateway(&world, &chosen, &expected, Vec::new(), Vec::new(), &Sights::new(), now)
+            .hosts
+            .remove(0)
+    };
+    assert_eq!(looked(0).stored, Hop::Good, "a store takes a moment");
+    let host = looked(6);
+    assert_eq!((host.stored, host.verdict), (Hop::Bad, Verdict::Invalid), "{host:#?}");
+    assert_eq!(host.issued, Hop::Good, "issued it is");
+    assert!(host.detail.contains("signed and not stored"), "{}", host.detail);
+}

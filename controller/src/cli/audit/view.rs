@@ -54,10 +54,9 @@ impl Report {
                     "{RED}INVALID{RED:#} a binding gives its host no certificate: see what is told below"
                 )
             }
-            Verdict::Unknown if self.gateways.is_empty() => writeln!(
-                to,
-                "{YELLOW}UNKNOWN{YELLOW:#} no gateway was found: name its pods with --namespace and --selector or --service"
-            ),
+            Verdict::Unknown if self.gateways.is_empty() => {
+                writeln!(to, "{YELLOW}UNKNOWN{YELLOW:#} no gateway was found")
+            }
             Verdict::Unknown if all == 0 => {
                 writeln!(
                     to,
@@ -95,8 +94,8 @@ impl Report {
             };
             writeln!(
                 to,
-                "{YELLOW}{mark}{YELLOW:#} {}{place}: {cost} {DIM}({}){DIM:#}",
-                unread.kind, unread.why
+                "{YELLOW}{mark}{YELLOW:#} {} {}{place}: {cost} {DIM}({}){DIM:#}",
+                unread.code, unread.kind, unread.why
             )?;
         }
         if !self.unbound.is_empty() {
@@ -188,6 +187,7 @@ impl View for Report {
 
     fn human(&self, to: &mut dyn Write, wide: bool, marks: Marks) -> io::Result<()> {
         self.headline(to)?;
+        self.findings.iter().try_for_each(|finding| write_finding(to, finding))?;
         for one in &self.gateways {
             gateway(one, to, wide, marks)?;
         }
@@ -209,10 +209,10 @@ impl View for Report {
                 .iter()
                 .map(|f| format!("{} {}/{}: {} {}", f.code, gateway.name, f.object, f.what, f.why))
         });
-        let unread = self
-            .unread
-            .iter()
-            .filter_map(|unread| Some(format!("unknown {}: {}", unread.kind, unread.costs.as_deref()?)));
-        rows.chain(findings).chain(unread).collect()
+        let unread = self.unread.iter().filter_map(|unread| {
+            Some(format!("{} {}: {}", unread.code, unread.kind, unread.costs.as_deref()?))
+        });
+        let whole = self.findings.iter().map(|f| format!("{} {}: {} {}", f.code, f.object, f.what, f.why));
+        rows.chain(findings).chain(whole).chain(unread).collect()
     }
 }
