@@ -59,7 +59,11 @@ gateways:
             "--url",
             "https://127.0.0.1:9480",
         ];
-        cluster.kubectl(&[&look[..], &["-o", "json"]].concat()).map_err(|e| format!("{e:#}"))
+        cluster.kubectl(&[&look[..], &["-o", "json"]].concat()).map_err(|e| {
+            let log =
+                cluster.kubectl(&["logs", "-n", n, "deploy/cd-certdrift", "--tail=20"]).unwrap_or_default();
+            format!("{e:#}\n{log}")
+        })
     };
     let canary = wait::until("the canary to be rotated and proven", PATIENCE, || {
         let state: Value = serde_json::from_str(&status()?).map_err(|e| e.to_string())?;

@@ -110,8 +110,7 @@ impl Gateway {
         match news {
             News::Worked(success) => {
                 self.own.remove(FAILED);
-                let took = success.took.map(|took| Millis(took).0);
-                tracing::info!(gateway, certificate = %name, took_ms = took, "the canary's certificate is proven on every endpoint");
+                tracing::info!(gateway, certificate = %name, took_ms = success.took, "the canary's certificate is proven on every endpoint");
             }
             News::Failed(failure) => {
                 if self.leads {
