@@ -195,3 +195,34 @@ fn the_chart_holds_the_very_rules_that_are_tested() {
         "write it with: CERTDRIFT_WRITE=1 cargo test --workspace --test cluster_chart_installs kept"
     );
 }
+
+#[test]
+fn each_panel_asks_for_metrics_that_there_are_of_the_chosen_source_and_says_its_unit() {
+    let metrics: BTreeSet<&str> = catalogue::ALL.iter().map(|metric| metric.name).collect();
+    let file = xtask::workspace::root().join("deploy/chart/files/certdrift.dashboard.json");
+    let dashboard: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let variables = dashboard["templating"]["list"].as_array().unwrap();
+    assert!(
+        variables.iter().any(|v| v["name"] == "datasource" && v["type"] == "datasource"),
+        "{variables:?}"
+    );
+    for panel in dashboard["panels"].as_array().unwrap() {
+        let title = &panel["title"];
+        assert!(
+            panel["description"].as_str().is_some_and(|text| text.len() > 20),
+            "{title} says what it shows"
+        );
+        assert!(
+            panel["type"] == "table" || panel["fieldConfig"]["defaults"]["unit"].is_string(),
+            "{title} has a unit"
+        );
+        for target in panel["targets"].as_array().unwrap() {
+            assert_eq!(target["datasource"]["uid"], "${datasource}", "{title}");
+            for name in metrics_in(target["expr"].as_str().unwrap()) {
+                let name =
+                    ["_total", "_bucket", "_count"].iter().find_map(|s| name.strip_suffix(s)).unwrap_or(name);
+                assert!(metrics.contains(name), "{title}: no metric is called {name}");
+            }
+        }
+    }
+}

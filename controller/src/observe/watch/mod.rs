@@ -3,6 +3,7 @@
 //! One task an endpoint. It ends when nobody expects anything any more (the sender of expectations is gone) or
 //! nobody listens.
 mod take;
+mod unlisted;
 
 use super::endpoint::{Endpoint, Looked, Polled};
 use super::expectations::Expectations;
@@ -10,7 +11,6 @@ use super::former::Former;
 use super::judge::Judged;
 use super::pace::Pace;
 use super::plan::{Next, Plan, Reason};
-use super::verifier::Offer;
 use super::workers::{Coverage, Proof};
 use crate::clock;
 use crate::finding::Finding;
@@ -338,32 +338,6 @@ impl Watcher {
             let looked = endpoint.look(&host, &offers, first, nth, timeout).await;
             Done::Looked { host, reason, looked }
         });
-    }
-
-    /// Looks at a host that no ledger lists, if it is time, and nothing else waits for this endpoint to answer again.
-    fn start_former(&mut self, now: Duration) -> Duration {
-        if self.resume > now || (self.failures > 0 && self.looking > 0) {
-            return LONGEST_PAUSE;
-        }
-        if let Err(wait) = self.pace.clone().take(2, now) {
-            return wait;
-        }
-        let at = self.millis();
-        match self.former.next(at) {
-            Ok(host) => {
-                let (endpoint, timeout) = (Arc::clone(&self.endpoint), self.settings.timeout);
-                let gate = Arc::clone(&self.settings.gate);
-                let _ = self.pace.take(1, now);
-                self.looking = self.looking.saturating_add(1);
-                self.running.spawn(async move {
-                    let _turn = gate.acquire().await;
-                    let looked = endpoint.look(&host, &[Offer::Any], false, 0, timeout).await;
-                    Done::Former { host, looked }
-                });
-                LONGEST_PAUSE
-            }
-            Err(due) => Duration::from_millis(due.saturating_sub(at)).min(LONGEST_PAUSE),
-        }
     }
 
     fn start_poll(&mut self, now: Duration) -> Duration {

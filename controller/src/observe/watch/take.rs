@@ -1,17 +1,13 @@
 //! What becomes of a look or a poll: judged, told, and what it means for the next looks.
 use super::super::endpoint::{Looked, Polled, Sight};
 use super::super::expectations::Expectations;
-use super::super::handshake::{Look, sni_for};
+use super::super::handshake::Look;
 use super::super::judge::{self, Judged};
-use super::super::leaf::Facts;
 use super::super::plan::Reason;
-use super::super::verifier::Possession;
 use super::super::workers::Coverage;
 use super::super::{Observation, Outcome, findings, report, tap};
 use super::{FIRST_PAUSE, LONGEST_PAUSE, Seen, Watcher};
 use crate::clock;
-use certdrift_contract::HostName;
-use certdrift_contract::index::DEFAULT;
 use certdrift_contract::report::Report;
 use certdrift_contract::{Evidence, Fingerprint, UnixTime, Verdict};
 use std::sync::Arc;
@@ -69,31 +65,6 @@ impl Watcher {
         let by = (worst.revision.0, worst.expected.clone());
         self.tell(Seen::Judged(Box::new(worst))).await;
         self.proceed(host, reason, coverage, is_open, by).await;
-    }
-
-    /// Of a host that no ledger lists only the end of what it is served counts, and whether that is there for it at all.
-    pub(super) async fn former(&mut self, host: &str, looked: Looked) {
-        let Some(sight) = looked.looks.into_iter().next() else { return };
-        let unreachable = match &sight.look {
-            Look::Unreachable(why) => Some(why.clone()),
-            _ => None,
-        };
-        let is_unknown = unreachable.is_some();
-        self.reach(unreachable).await;
-        // Its entry may have come back meanwhile.
-        if is_unknown || self.expectations.as_ref().is_some_and(|e| e.hosts.iter().any(|h| **h == *host)) {
-            return;
-        }
-        let facts = match &sight.look {
-            Look::Served(served) if served.possession != Possession::Refuted => served.facts.as_ref().ok(),
-            _ => None,
-        };
-        let not_after = facts.filter(|facts| is_for(facts, host)).map(|facts| facts.not_after);
-        if not_after.is_none() && host != DEFAULT {
-            self.former.forget(host);
-        }
-        let (endpoint, host) = (self.endpoint.name.clone(), host.to_owned());
-        self.tell(Seen::Unlisted { endpoint, host, not_after }).await;
     }
 
     /// What comes next for a host: nothing, more connections, or another look later.
@@ -267,7 +238,7 @@ impl Watcher {
         }
     }
 
-    async fn reach(&mut self, unreachable: Option<String>) {
+    pub(super) async fn reach(&mut self, unreachable: Option<String>) {
         match unreachable {
             Some(why) => {
                 let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(5)).min(LONGEST_PAUSE);
@@ -310,15 +281,8 @@ impl Watcher {
         }
     }
 
-    async fn tell(&self, seen: Seen) {
+    pub(super) async fn tell(&self, seen: Seen) {
         // Nobody listens: the loop ends.
         let _ = self.out.send(seen).await;
     }
-}
-
-/// Whether a certificate is there for a listed host, and not served because no other is.
-fn is_for(facts: &Facts, listed: &str) -> bool {
-    let (name, _) = sni_for(listed);
-    listed == DEFAULT
-        || name.and_then(|name| name.parse::<HostName>().ok()).is_some_and(|name| facts.covers(&name))
 }
