@@ -94,7 +94,7 @@ impl World {
         *lock(&hub.cluster) = Some(Arc::clone(&cluster));
         let now = Millis::from(START);
         let (mut gateway, _) = Gateway::open(&config, config.gateways[0].clone(), hub, now).unwrap();
-        gateway.adopt(Box::new(FileLedger::new(&folder.path().join("adopted.json"))));
+        gateway.adopt(Box::new(FileLedger::new(folder.path().join("adopted.json"))));
         drop(entered);
         Self {
             gateway,
