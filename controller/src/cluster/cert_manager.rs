@@ -36,6 +36,8 @@ pub struct IssuerRef {
     pub name: Box<str>,
     /// `Issuer` when absent.
     pub kind: Option<Box<str>>,
+    /// `cert-manager.io` when absent.
+    pub group: Option<Box<str>>,
 }
 
 /// `spec.renewal`: cert-manager 1.21 and later.

@@ -143,6 +143,10 @@ fn confirmed(state: &State, endpoint: &Endpoint, drift: &Drift) -> Result<(), Wa
         return Err(Wait::Proving);
     }
     match endpoint.status {
+        // A restarted pod is up and has nothing yet: what it serves then is nothing to be healed.
+        Status::Up if drift.given == Given::Pushed && endpoint.loading == Some(Loading::Starting) => {
+            return Err(Wait::Starting);
+        }
         Status::Up => {}
         Status::Starting => return Err(Wait::Starting),
         Status::Unreachable => return Err(Wait::Unreachable),
@@ -177,15 +181,21 @@ fn next_remedy(state: &State, name: &str, endpoint: &Endpoint, drift: &Drift) ->
     // Nothing that a remedy could load arrives there; unless it has, at some of its workers.
     let is_kept_away = drift.given == Given::Pushed
         && matches!(endpoint.loading, Some(Loading::Refused | Loading::HeldBack));
-    if is_open && is_kept_away {
+    if is_kept_away && (is_open || drift.cause == Cause::PodBehind) {
         return Err(Wait::Cause);
     }
     // What fits the cause is better than what may mend any, where it is only a few seconds away.
     if is_open && is_to_be_told(state, drift) {
         return Err(Wait::Cause);
     }
-    let mut fitting =
-        policy.remedies.iter().enumerate().filter(|(_, r)| r.is_for(name, drift.cause)).peekable();
+    // A pod that is restarted has to be pushed its configuration anew: not as long as nobody knows whether it would be.
+    let may = |restarts: bool| !(restarts && is_open && drift.given == Given::Pushed);
+    let mut fitting = policy
+        .remedies
+        .iter()
+        .enumerate()
+        .filter(|(_, r)| r.is_for(name, drift.cause) && may(r.restarts))
+        .peekable();
     if fitting.peek().is_none() {
         return Err(Wait::NoRemedy);
     }
@@ -195,7 +205,8 @@ fn next_remedy(state: &State, name: &str, endpoint: &Endpoint, drift: &Drift) ->
 /// Whether a few handshakes more are likely to tell the cause.
 pub(super) fn is_to_be_told(state: &State, drift: &Drift) -> bool {
     let comes = |lack: &Lack| matches!(lack, Lack::Workers | Lack::Fellows | Lack::Gateway);
-    let young = state.clock.age().since(drift.first_seen.max(state.round)) < TOLD_WITHIN;
+    let from = drift.first_seen.max(state.round).plus(state.policy.grace.as_millis());
+    let young = state.clock.age() < from.plus(TOLD_WITHIN);
     young && drift.lacks.iter().any(comes)
 }
 

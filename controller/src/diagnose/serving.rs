@@ -61,6 +61,10 @@ fn at_the_edge(facts: &Facts) -> Reason {
 
 /// All its workers are wrong, and it is pushed its configuration.
 fn pushed(facts: &Facts) -> Reason {
+    // A fellow has loaded this very change and serves it: whatever is said of pushes, this one has missed it.
+    if facts.behind == Some(true) && facts.fellows.right > 0 {
+        return Cause::PodBehind.into();
+    }
     match facts.loading {
         Some(Loading::Refused) => return Cause::PushFailing.into(),
         Some(Loading::HeldBack) => return Cause::HeldBack.into(),

@@ -9,7 +9,7 @@ use crate::diagnose::{Hop, cause_of};
 use crate::finding::{Finding, Severity};
 use crate::source::kubernetes::requests::Issued;
 use certdrift_contract::UnixTime;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What was thought of each Certificate before, by its UID.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +22,8 @@ pub struct Issuance {
     pub findings: Vec<Finding>,
     /// Secrets whose certificate does not come to them, and the hop at which it stands.
     pub broken: BTreeMap<ObjectName, Hop>,
+    /// Secrets that some Certificate is stored in.
+    pub watched: BTreeSet<ObjectName>,
     /// Secrets whose next certificate is signed and not stored for too long: it is to be asked who may not store it.
     pub not_stored: Vec<ObjectName>,
     /// When time alone changes something.
@@ -47,6 +49,7 @@ pub fn follow(
     let mut out = Issuance::default();
     let mut kept = Memory::default();
     for (secret, certificates) in &owners {
+        out.watched.insert(secret.clone());
         for certificate in certificates {
             let uid = &certificate.metadata.uid;
             let rivals = certificates.iter().filter(|other| other.metadata.uid != *uid);

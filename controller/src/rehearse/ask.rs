@@ -145,6 +145,9 @@ fn path(name: &ObjectName) -> String {
 
 async fn issuer(client: &kube::Client, certificate: &Certificate) -> Issuer {
     let reference = &certificate.spec.issuer_ref;
+    if let Some(group) = reference.group.as_deref().filter(|g| !g.is_empty() && *g != "cert-manager.io") {
+        return Issuer::Unknown(format!("it is of {group}, which is none of cert-manager's own"));
+    }
     let group = "/apis/cert-manager.io/v1";
     let uri = match reference.kind.as_deref().unwrap_or("Issuer") {
         "Issuer" => {

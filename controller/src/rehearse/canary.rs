@@ -142,7 +142,9 @@ impl Canary {
         else {
             return;
         };
-        if self.following.is_none() {
+        // What was given up and never issued is over, once a later one was.
+        let is_over = |of: &Following| of.given_up && of.way.revision.is_none_or(|r| r < revision);
+        if self.following.as_ref().is_none_or(is_over) {
             // Stored already: between two looks, or before this process began.
             let request = known.requests.iter().find(|r| r.revision() == Some(revision));
             let made = request.and_then(|r| r.metadata.creation_timestamp).or(certificate.status.not_before);

@@ -179,14 +179,14 @@ pub(super) fn state(gateway: &Gateway, now: UnixTime) -> state::Gateway {
             expected.insert(DEFAULT, (&default.source, &default.current));
         }
     }
-    let (not_stored, broken) = (gateway.not_stored(), gateway.broken());
     let hosts = gateway.sights.iter().map(|(host, sights)| {
         let (source, expected) = expected.get(host).copied().unwrap_or_default();
+        let stands = gateway.issuance_of(source);
         Host {
             stored: !gateway.invalid.contains(host),
-            not_stored: not_stored.contains(source),
-            broken: broken.get(source).copied(),
-            issuance_watched: gateway.cluster().is_some(),
+            not_stored: stands.not_stored,
+            broken: stands.broken,
+            issuance_watched: stands.watched,
             seen: sights
                 .iter()
                 .map(|(endpoint, sight)| seen(endpoint, sight, drifts.get(&(&**endpoint, host))))

@@ -128,7 +128,7 @@ pub struct Host {
     /// The hop at which its next certificate stands and does not go on: `issued` or `stored`.
     #[serde(default)]
     pub broken: Option<Hop>,
-    /// Whether its issuance is watched: in a cluster.
+    /// Whether a Certificate is known that is stored there.
     #[serde(default)]
     pub issuance_watched: bool,
     /// What was seen of it.

@@ -87,7 +87,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
   {{- end }}
   {{- $object := printf "%s/%s-canary" $namespace (include "certdrift.name" $) }}
   {{- $config := dict "certificate" $object "host" .host "every" .every "within" .within }}
-  {{- if .issuer.group }}{{ $_ := set $config "any_issuer" true }}{{ end }}
+  {{- if and .issuer.group (ne .issuer.group "cert-manager.io") }}{{ $_ := set $config "any_issuer" true }}{{ end }}
   {{- dict "gateway" $wanted "namespace" $namespace "kind" $kind "object" $object "config" $config | toYaml }}
 {{- end }}
 {{- end }}

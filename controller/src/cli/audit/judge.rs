@@ -61,8 +61,12 @@ pub fn gateway(
 #[must_use]
 pub fn comes_to(gateway: &Gateway) -> Verdict {
     let worst = gateway.hosts.iter().map(|host| host.verdict).max().unwrap_or(Verdict::Unknown);
-    // A binding that binds nothing, to a Secret that is not there for one, is no host's row.
-    let hurts = |finding: &&Finding| finding.severity == Severity::Error && finding.code.starts_with("CD-1");
+    // A binding that binds nothing, to a Secret that is not there for one, is no host's row; how a certificate is issued is
+    // (CD-17x).
+    let hurts = |finding: &&Finding| {
+        let is_row = finding.code.starts_with("CD-17");
+        finding.severity == Severity::Error && finding.code.starts_with("CD-1") && !is_row
+    };
     match gateway.findings.iter().find(hurts) {
         Some(_) => worst.max(Verdict::Invalid),
         None if gateway.pods.is_empty() => worst.max(Verdict::Unknown),
@@ -142,7 +146,7 @@ impl<'a> Rows<'a> {
         let hop = if binding.complete { Hop::Good } else { Hop::Unknown };
         let verdict = if served == Hop::Bad {
             Verdict::Drift
-        } else if stored == Hop::Bad || expired {
+        } else if stored == Hop::Bad || issued == Hop::Bad || expired {
             Verdict::Invalid
         } else if [stored, hop, served, issued].contains(&Hop::Unknown) {
             Verdict::Unknown

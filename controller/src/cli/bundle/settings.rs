@@ -5,7 +5,8 @@ use serde_json::Value;
 
 const NOT_SHOWN: &str = "(redacted: not shown)";
 
-/// The configuration without what may be a secret in it: values of commands' `env`, and what follows the host in a webhook's URL.
+/// The configuration without what may be a secret in it: values of commands' `env` and all of their words but the first, and what
+/// follows the host in a webhook's URL.
 pub(super) fn shown(config: &Config) -> Result<String, String> {
     let mut value = serde_json::to_value(config).map_err(|e| e.to_string())?;
     hide(&mut value);
@@ -19,6 +20,12 @@ fn hide(value: &mut Value) {
                 match (key.as_str(), inner) {
                     ("env", Value::Object(variables)) => {
                         variables.values_mut().for_each(|value| *value = NOT_SHOWN.into());
+                    }
+                    // Whatever a program is given may be a token.
+                    ("argv", Value::Array(words)) if words.len() > 1 => {
+                        let more = words.len() - 1;
+                        words.truncate(1);
+                        words.push(format!("(redacted: {more} more not shown)").into());
                     }
                     ("url", Value::String(url)) => {
                         if let Some((scheme, rest)) = url.split_once("://")
@@ -55,6 +62,12 @@ fn collect(value: &Value, to: &mut Vec<String>) {
                 {
                     to.push(token.text().to_owned());
                 }
+                if let ("url", Value::String(url)) = (key.as_str(), inner)
+                    && let Some((_, rest)) = url.split_once("://")
+                    && let Some((_, path)) = rest.split_once(['/', '?', '#'])
+                {
+                    to.push(path.to_owned());
+                }
                 collect(inner, to);
             }
         }
@@ -76,18 +89,18 @@ mod tests {
         let config = elsewhere(
             &format!(
                 "listen: {{token: {{file: {}}}}}\ngateways: [{{name: kong, sources: [{{directory: /x}}], endpoints: [], policy: {{remedies: [\
-                 {{name: a, command: {{argv: [reload], env: {{API: hunter2}}}}}}, \
+                 {{name: a, command: {{argv: [reload, -k, swordfish-of-mine], env: {{API: hunter2}}}}}}, \
                  {{name: b, webhook: {{url: \"https://hooks.example/services/T00/XYZ\"}}}}]}}}}]",
                 file.display()
             ),
             "test",
         )
         .unwrap();
-        assert_eq!(tokens(&config), ["correct-horse-battery"]);
+        assert_eq!(tokens(&config), ["services/T00/XYZ", "correct-horse-battery"]);
         let text = shown(&config).unwrap();
         assert!(text.contains("https://hooks.example/(redacted") && text.contains("API:"), "{text}");
         assert!(text.contains(&file.display().to_string()), "{text}");
-        for secret in ["hunter2", "XYZ", "correct-horse"] {
+        for secret in ["hunter2", "XYZ", "correct-horse", "swordfish"] {
             assert!(!text.contains(secret), "{secret}: {text}");
         }
     }

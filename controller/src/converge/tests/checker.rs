@@ -303,6 +303,9 @@ impl Checker {
         }
         let kept_away = matches!(self.loading.get(&pair.0), Some(Loading::Refused | Loading::HeldBack));
         let is_pushed = given(&pair.0, &pair.1) == Given::Pushed;
+        if is_pushed && self.loading.get(&pair.0) == Some(&Loading::Starting) {
+            self.wrong(4, format!("{} has no configuration yet", pair.0));
+        }
         if kept_away && is_pushed && intent.cause != Cause::StaleWorker {
             self.wrong(4, format!("{} is given no configuration: a remedy loads nothing", pair.0));
         }

@@ -137,6 +137,7 @@ fn moves() -> impl Strategy<Value = Move> {
     let jump = -4_000_000i64..4_000_000;
     let loading = prop_oneof![
         Just(Loading::Free),
+        Just(Loading::Starting),
         Just(Loading::Refused),
         Just(Loading::Fallback),
         Just(Loading::Empty),

@@ -15,6 +15,17 @@ const ASKED_AGAIN: i64 = 30;
 /// So many findings of a gateway are told as Events, the worst of them.
 const MOST_EVENTS: usize = 200;
 
+/// How the issuance of a source stands.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::run) struct Stands {
+    /// A Certificate is known that is stored there.
+    pub(in crate::run) watched: bool,
+    /// The hop at which it does not go on.
+    pub(in crate::run) broken: Option<Hop>,
+    /// It is signed and not stored.
+    pub(in crate::run) not_stored: bool,
+}
+
 /// What is known of how a gateway's certificates are issued.
 #[derive(Debug, Default)]
 pub(super) struct Issuing {
@@ -30,17 +41,14 @@ pub(super) struct Issuing {
 }
 
 impl Issuing {
-    /// Secrets whose next certificate is signed and not stored, as `NAMESPACE/NAME`.
-    pub(super) fn not_stored(&self) -> BTreeSet<String> {
-        self.seen.not_stored.iter().map(|secret| format!("{}/{}", secret.namespace, secret.name)).collect()
-    }
-
-    /// Secrets whose certificate does not come to them, as `NAMESPACE/NAME`, and the hop at which it stands.
-    pub(super) fn broken(&self) -> BTreeMap<String, Hop> {
-        let named = |(secret, hop): (&crate::cluster::ObjectName, &Hop)| {
-            (format!("{}/{}", secret.namespace, secret.name), *hop)
-        };
-        self.seen.broken.iter().map(named).collect()
+    /// How the issuance of a source stands, which is one Secret or a pair of them.
+    pub(super) fn of(&self, source: &str) -> Stands {
+        let members: Vec<_> = source.split('+').filter_map(crate::cluster::ObjectName::parse).collect();
+        Stands {
+            watched: members.iter().any(|secret| self.seen.watched.contains(secret)),
+            broken: members.iter().filter_map(|secret| self.seen.broken.get(secret)).min().copied(),
+            not_stored: members.iter().any(|secret| self.seen.not_stored.contains(secret)),
+        }
     }
 
     /// What is wrong now.

@@ -44,9 +44,10 @@ impl Gateway {
         let troubles = self.troubles(now);
         for endpoint in names {
             let starts = matches!(self.loaded.of(&endpoint, now), Some(Loaded::Empty { .. }));
-            let none = if starts { Loading::Starting } else { Loading::Free };
-            let free = || self.pushes_are_told(&endpoint).then_some(none);
-            let loading = troubles.get(&endpoint).map(|trouble| trouble.loading).or_else(free);
+            let trouble = troubles.get(&endpoint).map(|trouble| trouble.loading);
+            let starting = starts.then_some(Loading::Starting);
+            let free = || self.pushes_are_told(&endpoint).then_some(Loading::Free);
+            let loading = trouble.or(starting).or_else(free);
             let runs_by = self.loaded.runs_by(&endpoint, now);
             let known = self.machine().and_then(|m| m.endpoints.get(&endpoint));
             if known.is_some_and(|known| (known.loading, known.runs_by) != (loading, runs_by)) {

@@ -1,14 +1,12 @@
 //! Where a gateway's binding comes from: the configured files, or a cluster.
 use super::Gateway;
-use super::issuance::Issuing;
+use super::issuance::{Issuing, Stands};
 use crate::binding::assemble::{self, Memory};
 use crate::binding::{Binding, files};
-use crate::diagnose::Hop;
 use crate::finding::Finding;
 use crate::observe::pods::Finder;
 use crate::run::cluster::Cluster;
 use certdrift_contract::UnixTime;
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Where a gateway's binding comes from.
@@ -69,19 +67,11 @@ impl Gateway {
         }
     }
 
-    /// Sources whose next certificate is signed and not stored.
-    pub(in crate::run) fn not_stored(&self) -> BTreeSet<String> {
+    /// How the issuance of a source stands.
+    pub(in crate::run) fn issuance_of(&self, source: &str) -> Stands {
         match &self.origin {
-            Origin::Files(_) => BTreeSet::new(),
-            Origin::Cluster(of) => of.issuing.not_stored(),
-        }
-    }
-
-    /// Sources whose certificate does not come to them, and the hop at which it stands.
-    pub(in crate::run) fn broken(&self) -> BTreeMap<String, Hop> {
-        match &self.origin {
-            Origin::Files(_) => BTreeMap::new(),
-            Origin::Cluster(of) => of.issuing.broken(),
+            Origin::Files(_) => Stands::default(),
+            Origin::Cluster(of) => of.issuing.of(source),
         }
     }
 

@@ -6,7 +6,7 @@ mod needles;
 use crate::api;
 use crate::scene::{Ground, ingress};
 use crate::stand_in::StandIn;
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use base64::Engine as _;
 use certdrift_harness::certs::{Leaf, wish};
 use certdrift_harness::controller::Controller;
@@ -222,19 +222,17 @@ fn cluster(ground: &'static Ground, leaves: &[Leaf], needles: &Needles) -> Resul
     let archive = controller.folder().join("bundle.tar.gz");
     let kubeconfig = cluster.kubeconfig();
     let said = Command::new(xtask::build::certdrift()?)
-        .args(["bundle", "--yes", "--output"])
+        .args(["bundle", "--yes", "--file"])
         .arg(&archive)
         .env("CERTDRIFT_URL", format!("http://{}", controller.address()))
         .env("CERTDRIFT_CONFIG", controller.configuration())
         .env("KUBECONFIG", kubeconfig)
         .output()?;
-    match std::fs::read(&archive) {
-        Ok(bytes) => {
-            let whole = unpacked(&archive)?;
-            searched.push(("the support archive", bytes.len() + whole.len(), needles.find(&whole)));
-        }
-        Err(_) => eprintln!("  no support archive: {}", String::from_utf8_lossy(&said.stderr).trim()),
-    }
+    let bytes = std::fs::read(&archive)
+        .with_context(|| format!("no support archive: {}", String::from_utf8_lossy(&said.stderr).trim()))?;
+    let whole = unpacked(&archive)?;
+    ensure!(!whole.is_empty(), "nothing is in the support archive");
+    searched.push(("the support archive", bytes.len() + whole.len(), needles.find(&whole)));
     let _ = api.delete(&format!("/api/v1/namespaces/{n}"));
     Ok(searched)
 }

@@ -2,7 +2,7 @@
 use super::{BEGIN, Span};
 
 /// A name that ends so has a secret as its value.
-const NAMES: [&str; 22] = [
+const NAMES: [&str; 29] = [
     "token",
     "password",
     "passwd",
@@ -25,6 +25,13 @@ const NAMES: [&str; 22] = [
     "cookie",
     "hmac",
     "license_data",
+    "secret",
+    "credential",
+    "credentials",
+    "auth-key",
+    "auth_key",
+    "access-key",
+    "access_key",
 ];
 
 /// Of these the value goes on to the end of the line.
@@ -93,6 +100,8 @@ fn value(bytes: &[u8], at: usize, name: &str) -> Option<(usize, usize)> {
     let at = skip(bytes, at, blank);
     let at = match bytes.get(at)? {
         b':' | b'=' => at + 1,
+        // An option and its value, as words or in a list: `--token x`, `"--token", "x"`.
+        _ if name.starts_with('-') => skip(bytes, at, |byte| byte == b','),
         _ => return None,
     };
     let at = skip(bytes, at, blank);
@@ -113,7 +122,17 @@ fn value(bytes: &[u8], at: usize, name: &str) -> Option<(usize, usize)> {
         })
     };
     let value = bytes.get(at..to)?;
-    let plain = matches!(value, b"" | b"null" | b"true" | b"false" | b"~" | b"|" | b">" | b"|-");
+    // A Secret's name is no secret: `shop/web-tls`.
+    let is_object = |value: &[u8]| {
+        let is = |byte: &u8| {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.' | b'/')
+        };
+        name.ends_with("secret")
+            && value.iter().filter(|byte| **byte == b'/').count() == 1
+            && value.iter().all(is)
+    };
+    let plain =
+        is_object(value) || matches!(value, b"" | b"null" | b"true" | b"false" | b"~" | b"|" | b">" | b"|-");
     (!plain && !value.iter().all(u8::is_ascii_digit)).then_some((at, to))
 }
 

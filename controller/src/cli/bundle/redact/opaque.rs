@@ -161,11 +161,31 @@ fn apart(piece: Piece) -> Vec<Piece> {
     if !(has(b"+/") && has(b"-_") && one_byte_each) {
         return vec![piece];
     }
-    let mut all = Vec::new();
-    let mut from = piece.from;
-    for part in piece.chars.split(|byte| matches!(byte, b'-' | b'_')) {
-        all.push(Piece { from, to: from + part.len(), chars: part.to_vec(), first: false, last: false });
-        from += part.len() + 1;
+    // A token of one alphabet may stand between the marks of the other: whatever is one by either way of taking it apart.
+    let mut opaque = vec![false; piece.chars.len()];
+    for marks in [b"-_", b"+/"] {
+        let mut from = 0;
+        for part in piece.chars.split(|byte| marks.contains(byte)) {
+            if is_opaque(part) {
+                opaque.iter_mut().skip(from).take(part.len()).for_each(|of| *of = true);
+            }
+            from += part.len() + 1;
+        }
+    }
+    let mut all: Vec<Piece> = Vec::new();
+    let mut begun = None;
+    for (at, (byte, is)) in piece.chars.iter().zip(&opaque).enumerate() {
+        // What is none by any way is taken in small pieces: together they would look like one.
+        let is_mark = !is && matches!(byte, b'+' | b'/' | b'-' | b'_');
+        if begun != Some(*is) || is_mark {
+            let from = piece.from + at;
+            all.push(Piece { from, to: from, chars: Vec::new(), first: false, last: false });
+            begun = Some(*is);
+        }
+        if let Some(part) = all.last_mut() {
+            part.chars.push(*byte);
+            part.to += 1;
+        }
     }
     if let Some(part) = all.last_mut() {
         part.last = piece.last;
