@@ -36,7 +36,7 @@ impl Lack {
             Self::Start => "when it started or last reloaded is not known",
             Self::Starting => "it has no configuration yet, and may be starting",
             Self::Pushes => "what its ingress controller says of its pushes is not known",
-            Self::Fellows => "not all other endpoints have been seen",
+            Self::Fellows => "not all other endpoints have been seen, and what they have loaded",
             Self::Configuration => "since when it runs by its configuration is not known",
             Self::PushedSince => {
                 "it was given a configuration after this certificate was stored, and serves another all the same"

@@ -61,18 +61,23 @@ fn at_the_edge(facts: &Facts) -> Reason {
 
 /// All its workers are wrong, and it is pushed its configuration.
 fn pushed(facts: &Facts) -> Reason {
+    let fellows = facts.fellows;
     // A fellow has loaded this very change and serves it: whatever is said of pushes, this one has missed it.
-    if facts.behind == Some(true) && facts.fellows.right > 0 {
+    if facts.behind == Some(true) && fellows.right > 0 {
         return Cause::PodBehind.into();
     }
-    match facts.loading {
-        Some(Loading::Refused) => return Cause::PushFailing.into(),
-        Some(Loading::HeldBack) => return Cause::HeldBack.into(),
+    let may_have_missed_it = facts.behind != Some(false) && (fellows.right > 0 || fellows.unseen > 0);
+    let kept_away = match facts.loading {
+        Some(Loading::Refused) => Some(Cause::PushFailing),
+        Some(Loading::HeldBack) => Some(Cause::HeldBack),
         // What still serves the certificate before was left out of no configuration.
-        Some(Loading::Fallback) if facts.serves_default => return Cause::Fallback.into(),
+        Some(Loading::Fallback) if facts.serves_default => Some(Cause::Fallback),
         Some(Loading::Starting) => return cannot([Lack::Starting]),
-        Some(_) => {}
+        Some(_) => None,
         None => return cannot(std::iter::once(Lack::Pushes).chain(also_missing_of_pushed(facts))),
+    };
+    if let Some(cause) = kept_away {
+        return if may_have_missed_it { cannot([Lack::Fellows]) } else { cause.into() };
     }
     if facts.serves_default && facts.behind.is_none() {
         // It may be behind, or have no configuration at all.
