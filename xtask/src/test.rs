@@ -64,6 +64,18 @@ pub fn run(arguments: &[String]) -> Result<()> {
         environment(&mut command);
         workspace::run(&mut command)
     });
+    if filters.is_empty() {
+        steps.try_all("the soak, in its short form", || {
+            let mut soak = crate::soak::command()?;
+            soak.arg("--short");
+            if let Some(running) = &running {
+                soak.env("CERTDRIFT_CLUSTER", running.name());
+            } else {
+                soak.arg("--no-cluster");
+            }
+            workspace::run(&mut soak)
+        });
+    }
     if let Some(running) = running {
         steps.try_all("ending the cluster", || running.end());
     }

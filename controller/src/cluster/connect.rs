@@ -49,6 +49,11 @@ pub async fn client(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<
     from(config).map_err(|e| wrong(e.to_string()))
 }
 
+/// Bytes of an answer that a connection holds at most before they are taken: as much as a TLS record brings. hyper's own
+/// bound is 400 KB, and what was read last stays in such a buffer for as long as the connection lives, keys of Secrets
+/// included (docs/guarantees.md).
+const MOST_BUFFERED: usize = 16 << 10;
+
 /// A client that leaves waiting and trying again to the watches, which know when.
 ///
 /// A server that has vanished without a word (a node that died, a firewall that forgot the connection) sends nothing on a
@@ -79,6 +84,8 @@ pub fn from(mut config: kube::Config) -> Result<kube::Client, kube::Error> {
         .option_layer(token.map(|token| MapRequestLayer::new(move |request| token.put(request))))
         .layer(config.extra_headers_layer()?)
         .map_err(BoxError::from)
-        .service(Client::builder(TokioExecutor::new()).build::<_, Body>(tls));
+        .service(
+            Client::builder(TokioExecutor::new()).http1_max_buf_size(MOST_BUFFERED).build::<_, Body>(tls),
+        );
     Ok(ClientBuilder::new(stack, config.default_namespace).build())
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[serde(tag = "action", rename_all = "kebab-case")]
 pub enum Action {
     /// Write the state to disk before any action after this one. When that fails, a [`Action::StartRemedy`] after it
-    /// is not done, and the machine is told so by `RemedyEnded { ok: false, … }`.
+    /// is not done, and the machine is told so by `RemedyNotStarted`.
     Persist,
     /// Make full handshakes, and tell the machine what was seen.
     Probe {

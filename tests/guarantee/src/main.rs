@@ -9,6 +9,7 @@ fn main() -> ExitCode {
     let stands = std::fs::read_to_string(&path).unwrap_or_default();
     let (page, missing) = certdrift_guarantee::page(&stands);
     for name in &missing {
+        // The soak is not part of a run of the tests.
         eprintln!("docs/guarantees.md: no test recorded a figure for {name}");
     }
     if std::env::var_os("CERTDRIFT_WRITE").is_some()
@@ -22,5 +23,6 @@ fn main() -> ExitCode {
     if stale {
         eprintln!("docs/guarantees.md is out of date: CERTDRIFT_WRITE=1 cargo xtask test");
     }
-    if missing.is_empty() && !stale { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let complete = missing.iter().all(|name| certdrift_guarantee::is_of_soak(name));
+    if complete && !stale { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

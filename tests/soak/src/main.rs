@@ -39,6 +39,10 @@ const SAID: &str = "caught: ";
 pub(crate) struct Wanted {
     /// The form of three minutes.
     short: bool,
+    /// A tenth of the renewals.
+    tenth: bool,
+    /// No cluster: what needs one is left out.
+    no_cluster: bool,
     /// Builds with a line broken, in place of the build that is to be good.
     broken: bool,
     /// Only these faults.
@@ -97,6 +101,8 @@ impl Wanted {
     fn measure(&self) -> Measure {
         if self.short {
             Measure { renewals: 240, kills: 10, moves: 4, gateways: 2 }
+        } else if self.tenth {
+            Measure { renewals: 1_000, kills: 50, moves: 10, gateways: 4 }
         } else {
             Measure { renewals: 10_000, kills: 500, moves: 100, gateways: 4 }
         }
@@ -115,13 +121,15 @@ fn wanted(arguments: &[String]) -> Result<Wanted> {
         };
         match argument.as_str() {
             "--short" => wanted.short = true,
+            "--no-cluster" => wanted.no_cluster = true,
+            "--tenth" => wanted.tenth = true,
             "--broken" => wanted.broken = true,
             "--seeds" => wanted.seeds = Some(number()?),
             "--seed" => wanted.seed = number()?,
             "--jobs" => wanted.jobs = Some(usize::try_from(number()?)?),
             name if !name.starts_with('-') => wanted.names.push(name.to_owned()),
             other => bail!(
-                "no option {other}; there are --short, --broken, --seeds N, --seed N, --jobs N and names"
+                "no option {other}; there are --short, --broken, --no-cluster, --tenth (of the renewals), --seeds N, --seed N, --jobs N and names"
             ),
         }
     }
@@ -156,7 +164,8 @@ fn soak(wanted: &Wanted) -> Result<()> {
     // Built outside, where the network is.
     xtask::build::certdrift()?;
     let mut own = None;
-    let cluster = match certdrift_cluster::up::obstacle() {
+    let asked = wanted.no_cluster.then(|| "as asked: --no-cluster".to_owned());
+    let cluster = match asked.or_else(certdrift_cluster::up::obstacle) {
         Some(obstacle) => {
             eprintln!("faults that need a cluster are left out: {obstacle}");
             None

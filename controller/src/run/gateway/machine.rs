@@ -18,10 +18,10 @@ impl Gateway {
                 match action {
                     Action::Persist => on_disk = self.persist(),
                     Action::StartRemedy(intent) if on_disk => effects.push(Effect::Start(intent)),
-                    Action::StartRemedy(intent) => queue.push_back(Event::RemedyEnded {
+                    // Nothing was done: it is as good as it was, once the disk can be written again.
+                    Action::StartRemedy(intent) => queue.push_back(Event::RemedyNotStarted {
                         id: intent.id,
-                        ok: false,
-                        said: "it was not started, because the state could not be written".to_owned(),
+                        why: "the state could not be written".to_owned(),
                     }),
                     Action::AbandonRemedy { id } => effects.push(Effect::Abandon(id)),
                     Action::Probe { endpoint, hosts, .. } => effects.push(Effect::Look(endpoint, hosts)),

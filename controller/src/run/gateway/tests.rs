@@ -195,6 +195,9 @@ fn a_remedy_whose_intent_cannot_be_written_is_not_started_and_the_state_is_writt
     run.tick();
     assert_eq!(run.on_disk(), (None, HOSTS));
     assert!(!run.gateway.findings().iter().any(|f| f.code == "CD-408"));
+    // What was not begun was not tried: it is begun now, after its pause.
+    run.now.0 += 15_000;
+    run.until_remedy();
 }
 
 #[test]
