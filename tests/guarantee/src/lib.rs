@@ -53,13 +53,9 @@ guarantees! {
     "soak-faults", "Named faults of the whole loop, by seeds: the invariants hold after each", "tests/soak/src/faults";
     "soak-broken", "Builds with the line broken that handles a fault: the fault's check catches it", "tests/broken";
     "soak-renewals", "Renewals with controllers killed and leadership moved: each is seen published, no revision goes back, nothing is told or done that need not be", "tests/soak/src/renewals.rs";
-<<<<<<< HEAD
-    "soak-keys", "Private keys of Secrets that are found after a run with trace logs: in memory, logs, metrics, ledgers, Events, history", "tests/soak/src/keys";
+    "soak-keys", "Private keys of Secrets that are found after a run with trace logs: in memory, logs, metrics, state, ledgers, Events, history", "tests/soak/src/keys";
     "diagnosis", "No fact that becomes known makes one cause of a drift another: only \"cannot tell\" becomes a cause",
         "controller/src/diagnose/serving/tests.rs";
-=======
-    "soak-keys", "Private keys of Secrets that are found after a run with trace logs: in memory, logs, metrics, state, ledgers, Events, history", "tests/soak/src/keys";
->>>>>>> 66ea786 (What was read of keys is not left lying in memory; a remedy that was not begun is not tried; the short soak is part of the tests)
 }
 
 fn folder() -> PathBuf {
