@@ -92,7 +92,7 @@ fn dies(ground: &'static Ground, chance: Chance) {
 fn renewed(ground: &'static Ground, chance: Chance) {
     let mut scene = Scene::with_files(ground, chance, one());
     let takes = scene.chance.ms(800, 2_000);
-    scene.gateway.will(&[Post::LoadsAfter(takes)], Post::Loads);
+    scene.gateway.will(&[Post::LoadsSlowly(takes)], Post::Loads);
     scene.renew();
     scene.until_acted(1);
     pass(scene.chance.ms(0, 700));
