@@ -74,6 +74,10 @@ pub(crate) fn audit(scene: &Scene, ending: &Ending) {
         let between = pair[1].at - pair[0].at;
         assert!(between >= interval, "{between:?} between two remedies: {}", told());
     }
+    let mut intents: Vec<&str> = acts.iter().map(|act| act.intent.as_str()).collect();
+    intents.sort_unstable();
+    intents.dedup();
+    assert_eq!(intents.len(), acts.len(), "one intent, acted on twice: {}", told());
     assert!(acts.len() <= 6, "more remedies than an hour's budget: {}", told());
     for history in &histories {
         one_at_a_time(history);

@@ -95,7 +95,7 @@ fn another_key(ground: &'static Ground, chance: Chance) {
     let (one, other) = (scene.issue(&wish(&[HOST])), scene.issue(&wish(&[HOST])));
     let before = scene.published().expect("a ledger");
     scene.truth().worse.push((std::time::Instant::now(), None));
-    scene.write(&Leaf { key_pem: other.key_pem.clone(), ..one.clone() });
+    scene.write(&Leaf { key_pem: other.key_pem, ..one.clone() });
     scene.until_state("it to be told", |state| state["hosts"][0]["stored"] == false);
     pass(scene.chance.ms(1_000, 3_000));
     let after = scene.published().expect("a ledger");

@@ -16,11 +16,14 @@ pub(crate) enum Form {
     PemInBase64,
 }
 
+/// Bytes, of which key, in which form.
+type Needle = (Vec<u8>, usize, Form);
+
 /// Looks for many keys at once.
 pub(crate) struct Needles {
     /// Which of the first three bytes any needle has.
     filter: Vec<u64>,
-    by_beginning: HashMap<[u8; 8], Vec<(Vec<u8>, usize, Form)>>,
+    by_beginning: HashMap<[u8; 8], Vec<Needle>>,
     keys: usize,
 }
 
