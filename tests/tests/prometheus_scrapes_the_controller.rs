@@ -156,7 +156,7 @@ fn a_real_prometheus_reads_every_metric_fires_the_alerts_and_fills_the_dashboard
         wait::until(&format!("{wanted:?}"), PATIENCE, || match firing(address) {
             Ok(names) if wanted.iter().all(|name| names.contains(*name)) => Ok(()),
             other => Err(format!("{other:?}\n{}", prometheus.log())),
-        })
+        });
     };
     // 1 only when the whole page was understood.
     until("up{job=\"certdrift\"}", "1");

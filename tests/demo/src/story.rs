@@ -127,6 +127,14 @@ fn drift(show: &Show, scene: &Scene, old: &Leaf, new: &Leaf) -> Result<BTreeSet<
                 name(&gateway),
                 verdicts(&gateway)
             );
+            // Its cause takes a few handshakes to be told: of Envoy nobody tells when it has started.
+            let text = |seen: &Value, key: &str| {
+                seen.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+            };
+            for seen in all_seen(&gateway) {
+                let is_told = name(&gateway) != "nginx" || text(seen, "cause") == "file-not-reloaded";
+                ensure!(is_told && text(seen, "waits").starts_with("a human"), "{seen}");
+            }
         }
         Ok(())
     })?;
