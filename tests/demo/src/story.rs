@@ -268,13 +268,14 @@ fn times(show: &Show, scene: &Scene, moments: Moments) -> Result<()> {
     Ok(())
 }
 
-/// The newest line of the gateway's history about `what`, not older than `since`.
+/// The line of the gateway's history about `what`, not older than `since`: of drift the first (a reload of the configuration tells
+/// it anew), of all else the newest.
 fn told<'a>(gateway: &'a Value, what: &str, since: i64) -> Option<&'a Value> {
-    let history = gateway.get("history")?.as_array()?;
-    history.iter().rev().find(|line| {
+    let mut lines = gateway.get("history")?.as_array()?.iter().filter(|line| {
         line.get("what").and_then(Value::as_str) == Some(what)
             && line.get("at").and_then(Value::as_i64).is_some_and(|at| at >= since)
-    })
+    });
+    if what == "drifted" { lines.next() } else { lines.next_back() }
 }
 
 /// `certdrift status`, as anybody would ask.
