@@ -35,7 +35,7 @@
 //! let mut now = Millis::from_seconds(1_795_478_400);
 //! let mut state = State::new("nginx", policy, now);
 //! let mut started = Vec::new();
-//! let up = Event::EndpointUp { endpoint: "a".into(), edge: false, workers: Some(2), started: None };
+//! let up = Event::EndpointUp { endpoint: "a".into(), edge: false, workers: Some(1), started: None };
 //! let old = |began| {
 //!     Event::Observed(Observed {
 //!         endpoint: "a".into(),
