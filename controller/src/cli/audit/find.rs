@@ -68,6 +68,8 @@ pub struct Chosen {
     pub finder: Finder,
     /// Why this one, and why so: one line.
     pub why: String,
+    /// Which Ingresses are its was guessed: nobody says of which class they are, and there are several.
+    pub guessed: bool,
 }
 
 /// The gateways of a configuration that are in a cluster.
@@ -80,6 +82,7 @@ pub fn configured(config: &Config) -> Vec<Chosen> {
             rules: own.rules(gateway.rules),
             finder: own.finder()?,
             why: "as the configuration says".to_owned(),
+            guessed: false,
         })
     };
     config.gateways.iter().filter_map(of).collect()
@@ -102,8 +105,8 @@ pub fn choose(named: &Named, world: &World) -> Vec<Chosen> {
     let finder = finder(named, &namespace, which);
     let pods: Vec<&SeenPod> = its_pods(&finder, world);
     let kind = named.kind.or_else(|| pods.iter().find_map(|pod| kind(pod))).unwrap_or(Kind::Kong);
-    let (rules, by) = rules(kind, named, &namespace, &pods, world);
-    vec![Chosen { name, rules, finder, why: format!("as it was named; {by}") }]
+    let (rules, by, guessed) = rules(kind, named, &namespace, &pods, world);
+    vec![Chosen { name, rules, finder, why: format!("as it was named; {by}"), guessed }]
 }
 
 fn finder(named: &Named, namespace: &str, which: Which) -> Finder {
@@ -171,7 +174,7 @@ fn discovered(named: &Named, world: &World) -> Vec<Chosen> {
     };
     let mut all = Vec::new();
     for ((namespace, workload), (kind, pods)) in groups {
-        let (rules, by) = rules(kind, named, &namespace, &pods, world);
+        let (rules, by, guessed) = rules(kind, named, &namespace, &pods, world);
         let mut finder = finder(named, &namespace, Which::Labels(shared_labels(&pods)));
         let usual = |p: &&SeenPod| p.pod.port("proxy-tls").or_else(|| p.pod.port("https")).is_some();
         if finder.port.is_none()
@@ -186,7 +189,7 @@ fn discovered(named: &Named, world: &World) -> Vec<Chosen> {
             Kind::Kong => "Kong by image or port",
             Kind::Envoy => "Envoy by label or image",
         };
-        all.push(Chosen { name, rules, finder, why: format!("{made}; {by}") });
+        all.push(Chosen { name, rules, finder, why: format!("{made}; {by}"), guessed });
     }
     all
 }
@@ -215,11 +218,20 @@ fn service_of(pods: &[&SeenPod], world: &World) -> Option<(String, Port)> {
     tls.min_by(|a, b| a.0.cmp(&b.0))
 }
 
-/// By which rules hosts are bound, and how that is known.
-fn rules(kind: Kind, named: &Named, namespace: &str, pods: &[&SeenPod], world: &World) -> (Rules, String) {
+/// By which rules hosts are bound, how that is known, and whether it was guessed.
+fn rules(
+    kind: Kind,
+    named: &Named,
+    namespace: &str,
+    pods: &[&SeenPod],
+    world: &World,
+) -> (Rules, String, bool) {
     match kind {
         Kind::Kong => kong(named, namespace, pods, world),
-        Kind::Envoy => envoy(pods, world),
+        Kind::Envoy => {
+            let (rules, by) = envoy(pods, world);
+            (rules, by, false)
+        }
     }
 }
 
@@ -245,7 +257,7 @@ fn said(container: &Container, name: &str) -> Option<String> {
     typed.or(set).filter(|value| !value.is_empty()).map(str::to_owned)
 }
 
-fn kong(named: &Named, namespace: &str, pods: &[&SeenPod], world: &World) -> (Rules, String) {
+fn kong(named: &Named, namespace: &str, pods: &[&SeenPod], world: &World) -> (Rules, String, bool) {
     let controller = ingress_controller(namespace, world);
     let own: Vec<&str> = world
         .classes
@@ -254,6 +266,8 @@ fn kong(named: &Named, namespace: &str, pods: &[&SeenPod], world: &World) -> (Ru
         .map(|class| &*class.metadata.name)
         .collect();
     let asked = controller.and_then(|container| said(container, "INGRESS_CLASS"));
+    // An ingress controller that was found and is told no class has the usual one.
+    let guessed = named.class.is_none() && controller.is_none() && own.len() > 1;
     let (class, by) = match (&named.class, asked, own.as_slice()) {
         (Some(class), ..) => (class.clone(), "as it was named"),
         (None, Some(class), _) => (class, "as its ingress controller is told"),
@@ -285,7 +299,7 @@ fn kong(named: &Named, namespace: &str, pods: &[&SeenPod], world: &World) -> (Ru
         default: default_secret(pods, world),
         matching: Some(Matching::Kong),
     };
-    (rules, why)
+    (rules, why, guessed)
 }
 
 /// The Secret that `KONG_SSL_CERT` is in, where it is one that was read.

@@ -39,6 +39,17 @@ pub fn gateway(
     if let Some(default) = &expected.assembled.binding.default {
         hosts.push(rows.host(DEFAULT, None, &default.source, "the gateway's own configuration"));
     }
+    for host in hosts.iter_mut().filter(|_| chosen.guessed) {
+        // Another gateway's hosts may have been taken for this one's.
+        host.verdict = Verdict::Unknown;
+        let why = "which Ingresses are this gateway's was guessed: name their class with --ingress-class";
+        host.detail = [host.detail.as_str(), why]
+            .iter()
+            .filter(|part| !part.is_empty())
+            .copied()
+            .collect::<Vec<_>>()
+            .join("; ");
+    }
     hosts.sort_by(|a, b| {
         (std::cmp::Reverse(a.verdict), &a.host).cmp(&(std::cmp::Reverse(b.verdict), &b.host))
     });

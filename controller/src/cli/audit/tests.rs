@@ -396,3 +396,20 @@ fn a_signed_certificate_that_its_secret_does_not_hold_is_not_stored_once_it_has_
     assert_eq!(host.issued, Hop::Good, "issued it is");
     assert!(host.detail.contains("signed and not stored"), "{}", host.detail);
 }
+
+#[test]
+fn of_several_classes_none_is_guessed_into_a_verdict() {
+    let (authority, class) = (Authority::new(), |name: &str| -> crate::cluster::ingress::IngressClass {
+        object(
+            json!({"metadata": {"name": name}, "spec": {"controller": "ingress-controllers.konghq.com/kong"}}),
+        )
+    });
+    let (old, new) = (authority.leaf(&[HOST], -60, 30), authority.leaf(&[HOST], -1, 90));
+    let several = World { classes: vec![class("kong"), class("internal")], ..bound(&new) };
+    for leaf in [&old, &new] {
+        let gateway = said(&several, [Some(served(&new)), Some(served(leaf))]);
+        let host = &gateway.hosts[0];
+        assert_eq!((host.verdict, judge::comes_to(&gateway)), (Verdict::Unknown, Verdict::Unknown));
+        assert!(host.detail.ends_with("name their class with --ingress-class"), "{}", host.detail);
+    }
+}
