@@ -136,9 +136,9 @@ pub fn run(args: &Args, out: &Output) -> Result<Exit, Failure> {
         return Err(Failure::usage(finding));
     }
     if args.timeout.as_millis() == 0 {
-        return Err(Failure::usage(
-            CHECK_USAGE.on("--timeout 0", "nobody answers in no time; write for instance 5s"),
-        ));
+        let mut finding = CHECK_USAGE.on("--timeout 0", "nobody answers in no time; write for instance 5s");
+        "see certdrift audit --help".clone_into(&mut finding.mend);
+        return Err(Failure::usage(finding));
     }
     super::block_on(async {
         let mut interrupt = signal(SignalKind::interrupt())

@@ -295,7 +295,7 @@ const fn mark(hop: Hop, marks: Marks) -> &'static str {
         Hop::Good => marks.good,
         Hop::Bad => marks.bad,
         Hop::Unknown => marks.unknown,
-        Hop::None => "-",
+        Hop::None => marks.none,
     }
 }
 
